@@ -1,0 +1,7 @@
+package config
+
+type (
+	ignored       struct{}
+	notYet        struct{}
+	otherExecutor struct{}
+)

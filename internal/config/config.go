@@ -1,0 +1,54 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is a whole configuration file with every default filled in. The tags are the table of keys: `key` is the key's
+// name, `doc` its line in the documentation, and min, oneof, check, unit and also say which values it takes (see decode.go).
+type Config struct {
+	Concurrent       int           `key:"concurrent" min:"1" doc:"how many jobs may run at once, over all runners"`
+	CheckInterval    time.Duration `key:"check_interval" unit:"s" doc:"seconds between two requests for a job of one runner; 0 means the default"`
+	LogLevel         string        `key:"log_level" oneof:"debug|info|warn|warning|error|fatal|panic" doc:"least important messages that the operator's log shows"`
+	LogFormat        string        `key:"log_format" oneof:"runner|text|json" doc:"form of the operator's log"`
+	ConnectionMaxAge time.Duration `key:"connection_max_age" doc:"how long a connection to GitLab is used before a new one is made"`
+	ShutdownTimeout  time.Duration `key:"shutdown_timeout" unit:"s" doc:"seconds that aborted jobs have to end at a forced stop; 0 means the default"`
+	ListenAddress    string        `key:"listen_address" doc:"address of the metrics and health server; empty means none"`
+	LCED             LCED          `key:"lced" doc:"keys that gitlab-runner does not have"`
+	Runners          []Runner      `key:"runners" doc:"one table for each runner registered with GitLab"`
+
+	_ sessionServer `key:"session_server" doc:"interactive web terminals"`
+	_ ignored       `key:"sentry_dsn" why:"errors go to the log only" doc:"error reporting to Sentry"`
+	_ ignored       `key:"user" doc:"written by gitlab-runner for itself"`
+	_ ignored       `key:"labels" why:"metrics and logs have fixed labels" doc:"labels of metrics and logs"`
+	_ ignored       `key:"experimental" why:"gitlab-runner's experiments are not part of lced-runner" doc:"gitlab-runner's experiments"`
+	_ otherExecutor `key:"machine" doc:"docker-machine"`
+}
+
+// LCED is the table [lced]: what concerns the whole process and what gitlab-runner, which only warns about it, does not have.
+type LCED struct {
+	Shutdown        string        `key:"shutdown" oneof:"handover|abort" doc:"what SIGTERM does to running jobs: leave them to the next runner process, or end them"`
+	HandoverTimeout time.Duration `key:"handover_timeout" doc:"after how long a job that no runner process took over is reported as failed"`
+	StateDir        string        `key:"state_dir" check:"dir" doc:"directory of the journal; empty means the directory of the configuration file"`
+}
+
+// sessionServer is gitlab-runner's [session_server]. `register` always writes session_timeout, so it is worth no warning.
+type sessionServer struct {
+	_ notYet  `key:"listen_address" doc:"address of the terminal server"`
+	_ notYet  `key:"advertise_address" doc:"address told to GitLab"`
+	_ ignored `key:"session_timeout" doc:"seconds that a finished job waits for its terminal"`
+}
+
+// Level is LogLevel as slog knows it. fatal and panic show errors only, as nothing of ours is more important.
+func (c *Config) Level() slog.Level {
+	switch c.LogLevel {
+	case "debug":
+		return slog.LevelDebug
+	case "warn", "warning":
+		return slog.LevelWarn
+	case "error", "fatal", "panic":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}

@@ -1,0 +1,83 @@
+package config
+
+import "time"
+
+// Default is the configuration of an empty file: every default is in this file and nowhere else.
+func Default() *Config {
+	return &Config{
+		Concurrent:       1,
+		CheckInterval:    3 * time.Second,  // gitlab-runner's
+		LogLevel:         "info",           // gitlab-runner's
+		LogFormat:        "runner",         // gitlab-runner's
+		ConnectionMaxAge: 15 * time.Minute, // gitlab-runner's
+		ShutdownTimeout:  30 * time.Second, // gitlab-runner's
+		LCED: LCED{
+			Shutdown:        "handover",
+			HandoverTimeout: 10 * time.Minute, // long enough for a new image to be pulled on a slow line, far below the hour after which GitLab gives a job up
+		},
+	}
+}
+
+func defaultRunner() Runner {
+	return Runner{
+		OutputLimit:           4096 * 1024,      // gitlab-runner's, as are all that follow but dind
+		RequestConcurrency:    1,                //
+		UnhealthyLimit:        3,                //
+		UnhealthyInterval:     60 * time.Minute, //
+		FinalUpdateRetries:    10,
+		BuildsDir:             "/builds",
+		CacheDir:              "/cache",
+		Shell:                 "bash",
+		SafeDirectoryCheckout: true,
+		CustomBuildDir:        CustomBuildDir{Enabled: true},
+		Docker: Docker{
+			PullPolicy:             []string{"always"},
+			ServicesLimit:          -1,
+			WaitForServicesTimeout: 30 * time.Second,
+		},
+		Dind: Dind{
+			Mode:           "auto",
+			Image:          "docker:dind",
+			Storage:        "ephemeral",
+			StorageSizeCap: 10 << 30,        // a third of the usual 32 GB eMMC of a board
+			WaitTimeout:    2 * time.Minute, // dockerd needs 1 to 3 s; an old storage on slow flash may need much more
+		},
+	}
+}
+
+// fillZeros gives the default to keys whose zero, which `register` writes, means just that.
+func (c *Config) fillZeros() {
+	d := Default()
+	orDefault(&c.CheckInterval, d.CheckInterval)
+	orDefault(&c.ConnectionMaxAge, d.ConnectionMaxAge)
+	orDefault(&c.ShutdownTimeout, d.ShutdownTimeout)
+	orDefault(&c.LCED.HandoverTimeout, d.LCED.HandoverTimeout)
+	for i := range c.Runners {
+		r, d := &c.Runners[i], defaultRunner()
+		orDefault(&r.OutputLimit, d.OutputLimit)
+		orDefault(&r.RequestConcurrency, d.RequestConcurrency)
+		orDefault(&r.UnhealthyLimit, d.UnhealthyLimit)
+		orDefault(&r.UnhealthyInterval, d.UnhealthyInterval)
+		orDefault(&r.FinalUpdateRetries, d.FinalUpdateRetries)
+		orDefault(&r.Dind.WaitTimeout, d.Dind.WaitTimeout)
+		if r.Docker.WaitForServicesTimeout == 0 { // negative has a meaning of its own
+			r.Docker.WaitForServicesTimeout = d.Docker.WaitForServicesTimeout
+		}
+		for _, s := range []struct{ value, def *string }{
+			{&r.BuildsDir, &d.BuildsDir}, {&r.CacheDir, &d.CacheDir}, {&r.Dind.Image, &d.Dind.Image},
+		} {
+			if *s.value == "" {
+				*s.value = *s.def
+			}
+		}
+		if len(r.Docker.PullPolicy) == 0 {
+			r.Docker.PullPolicy = d.Docker.PullPolicy
+		}
+	}
+}
+
+func orDefault[T int | int64 | time.Duration](value *T, def T) {
+	if *value <= 0 {
+		*value = def
+	}
+}

@@ -1,0 +1,137 @@
+package config
+
+import (
+	"time"
+
+	"lced-runner/jobapi"
+)
+
+// Runner is one [[runners]] table. A runner that cannot work, but need not stop the others, has a reason in Disabled.
+type Runner struct {
+	Name            string        `key:"name" doc:"name in logs and in GitLab; empty means the host's name"`
+	URL             string        `key:"url" doc:"GitLab's base URL, which may have a path; $VAR and ${VAR} are expanded"`
+	Token           jobapi.Secret `key:"token" doc:"the runner's authentication token; $VAR and ${VAR} are expanded"`
+	ID              int64         `key:"id" doc:"the runner's number in GitLab"`
+	TokenObtainedAt time.Time     `key:"token_obtained_at" doc:"when the token was made"`
+	TokenExpiresAt  time.Time     `key:"token_expires_at" doc:"when the token ends; the year 1 means never"`
+	TLSCAFile       string        `key:"tls-ca-file" doc:"certificates of the authorities that GitLab's certificate may come from, in addition to the system's"`
+	TLSCertFile     string        `key:"tls-cert-file" doc:"client certificate for GitLab"`
+	TLSKeyFile      string        `key:"tls-key-file" doc:"key of the client certificate"`
+	Executor        string        `key:"executor" doc:"must be docker"`
+
+	Limit                int           `key:"limit" min:"0" doc:"how many jobs of this runner may run at once; 0 means as many as concurrent"`
+	OutputLimit          int64         `key:"output_limit" unit:"KiB" doc:"size of a job log in KiB; what comes after it is dropped"`
+	RequestConcurrency   int           `key:"request_concurrency" min:"0" doc:"how many requests for a job may wait at GitLab at once"`
+	StrictCheckInterval  bool          `key:"strict_check_interval" doc:"wait for check_interval even after a job was received"`
+	UnhealthyLimit       int           `key:"unhealthy_requests_limit" doc:"after how many failed requests the runner pauses"`
+	UnhealthyInterval    time.Duration `key:"unhealthy_interval" doc:"how long that pause is"`
+	FinalUpdateRetries   int           `key:"job_status_final_update_retry_limit" doc:"how often the final state of a job is sent again while GitLab refuses it"`
+	BuildsDir            string        `key:"builds_dir" check:"dir" doc:"directory in the containers that holds the checkouts"`
+	CacheDir             string        `key:"cache_dir" check:"dir" doc:"directory in the containers that holds local cache archives"`
+	CloneURL             string        `key:"clone_url" check:"url" doc:"replaces scheme and host of the repository's URL"`
+	Environment          []Variable    `key:"environment" doc:"variables for every job; any variable of the job wins"`
+	PreGetSourcesScript  string        `key:"pre_get_sources_script" doc:"run in the helper before git"`
+	PostGetSourcesScript string        `key:"post_get_sources_script" doc:"run in the helper after git"`
+	PreBuildScript       string        `key:"pre_build_script" doc:"run before the job's script, in the same shell"`
+	PostBuildScript      string        `key:"post_build_script" doc:"run after the job's script, in the same shell"`
+	Shell                string        `key:"shell" oneof:"bash|sh" doc:"shell that the scripts are written for"`
+	DebugTraceDisabled   bool          `key:"debug_trace_disabled" doc:"jobs may not switch CI_DEBUG_TRACE and CI_DEBUG_SERVICES on"`
+
+	SafeDirectoryCheckout bool            `key:"safe_directory_checkout" doc:"tell git that the checkout is safe whoever owns it"`
+	CleanGitConfig        *bool           `key:"clean_git_config" doc:"remove configuration and hooks from .git before and after a job; unset means true, but false with GIT_STRATEGY none"`
+	CustomBuildDir        CustomBuildDir  `key:"custom_build_dir" doc:"GIT_CLONE_PATH"`
+	FeatureFlags          map[string]bool `key:"feature_flags" doc:"FF_* flags; they win over the job's variables"`
+	Docker                Docker          `key:"docker" doc:"containers of the docker executor"`
+	Dind                  Dind            `key:"dind" doc:"the docker-in-docker sidecar; a key that gitlab-runner does not have"`
+
+	// RawURL and RawToken are as the file has them, before variables were expanded: what is written back must not hold a secret of the environment.
+	RawURL   string
+	RawToken jobapi.Secret
+	// Disabled says why this runner takes no jobs; empty means that it does.
+	Disabled string
+
+	_ cacheStore    `key:"cache" doc:"distributed cache"`
+	_ notYet        `key:"prepare_timeout" doc:"time limit for starting containers"`
+	_ notYet        `key:"get_sources_timeout" doc:"time limit for git"`
+	_ notYet        `key:"artifact" doc:"time limits of artifact uploads"`
+	_ ignored       `key:"labels" why:"metrics and logs have fixed labels" doc:"labels of metrics and logs"`
+	_ ignored       `key:"proxy_exec" why:"secrets are masked without a proxy" doc:"masking proxy"`
+	_ ignored       `key:"step_runner_image" why:"native steps are not supported" doc:"image of the step runner"`
+	_ ignored       `key:"referees" why:"they watch docker-machine hosts" doc:"metrics of the host"`
+	_ ignored       `key:"monitoring" why:"metrics have fixed thresholds" doc:"thresholds of metrics"`
+	_ ignored       `key:"use_slot_cgroups" why:"it has no effect on the docker executor" doc:"cgroup of each slot"`
+	_ ignored       `key:"slot_cgroup_template" why:"it has no effect on the docker executor" doc:"cgroup of each slot"`
+	_ ignored       `key:"experimental" why:"gitlab-runner's experiments are not part of lced-runner" doc:"gitlab-runner's experiments"`
+	_ otherExecutor `key:"ssh" doc:"ssh executor"`
+	_ otherExecutor `key:"parallels" doc:"parallels executor"`
+	_ otherExecutor `key:"virtualbox" doc:"virtualbox executor"`
+	_ otherExecutor `key:"machine" doc:"docker+machine executor"`
+	_ otherExecutor `key:"kubernetes" doc:"kubernetes executor"`
+	_ otherExecutor `key:"custom" doc:"custom executor"`
+	_ otherExecutor `key:"autoscaler" doc:"docker-autoscaler and instance executors"`
+	_ otherExecutor `key:"instance" doc:"instance executor"`
+}
+
+// CustomBuildDir is [runners.custom_build_dir].
+type CustomBuildDir struct {
+	Enabled bool `key:"enabled" doc:"jobs may set GIT_CLONE_PATH to a directory inside builds_dir"`
+}
+
+// Dind is [runners.dind]: when a job gets a docker-in-docker sidecar, and what it is like.
+type Dind struct {
+	Mode           string        `key:"mode" oneof:"auto|always|off" doc:"auto: jobs that declare a dind service, set LCED_DIND, or use a docker client image without service and socket; always: every job; off: none"`
+	Privileged     bool          `key:"privileged" doc:"the sidecar, and only it, is privileged; without this, privileged or services_privileged of [runners.docker] must allow it"`
+	Image          string        `key:"image" doc:"image of a sidecar that the job did not name"`
+	Args           []string      `key:"args" doc:"arguments of dockerd, in addition to the runner's own"`
+	Storage        string        `key:"storage" oneof:"ephemeral|project" doc:"ephemeral: each job starts without images; project: layers stay for the next job of the project"`
+	StorageSizeCap Bytes         `key:"storage_size_cap" doc:"storage of a project above this size is dropped"`
+	Warm           Warm          `key:"warm" also:"integer" doc:"how many sidecars are kept started and ready, or auto"`
+	WaitTimeout    time.Duration `key:"wait_timeout" doc:"how long a sidecar may take until its API answers"`
+}
+
+// cacheStore is [runners.cache]: gitlab-runner writes its keys in CamelCase.
+type cacheStore struct {
+	_ notYet     `key:"Type" doc:"s3, gcs or azure"`
+	_ notYet     `key:"Path" doc:"prefix of object keys"`
+	_ notYet     `key:"Shared" doc:"share the cache between runners"`
+	_ notYet     `key:"MaxUploadedArchiveSize" doc:"larger archives are not uploaded"`
+	_ ignored    `key:"Insecure" doc:"belongs into [runners.cache.s3]; an old example has it here"`
+	_ cacheS3    `key:"s3" doc:"S3 or MinIO"`
+	_ cacheGCS   `key:"gcs" doc:"Google Cloud Storage"`
+	_ cacheAzure `key:"azure" doc:"Azure Blob Storage"`
+}
+
+type cacheS3 struct {
+	_ notYet `key:"ServerAddress" doc:"host and port; empty means AWS"`
+	_ notYet `key:"AccessKey" doc:"access key"`
+	_ notYet `key:"SecretKey" doc:"secret key"`
+	_ notYet `key:"SessionToken" doc:"session token"`
+	_ notYet `key:"BucketName" doc:"bucket"`
+	_ notYet `key:"BucketLocation" doc:"region"`
+	_ notYet `key:"Insecure" doc:"http instead of https"`
+	_ notYet `key:"AuthenticationType" doc:"access-key or iam"`
+	_ notYet `key:"ServerSideEncryption" doc:"S3, KMS or DSSE-KMS"`
+	_ notYet `key:"ServerSideEncryptionKeyID" doc:"key of KMS"`
+	_ notYet `key:"DualStack" doc:"IPv6 endpoints of AWS"`
+	_ notYet `key:"PathStyle" doc:"bucket in the path instead of the host name"`
+	_ notYet `key:"Accelerate" doc:"AWS Transfer Acceleration"`
+	_ notYet `key:"RoleARN" doc:"role for the helper"`
+	_ notYet `key:"UploadRoleARN" doc:"old name of RoleARN"`
+	_ notYet `key:"AssumeRoleMaxConcurrency" doc:"requests to STS at once"`
+	_ notYet `key:"DisableAssumeRoleCredentialsCaching" doc:"ask STS each time"`
+}
+
+type cacheGCS struct {
+	_ notYet `key:"AccessID" doc:"service account"`
+	_ notYet `key:"PrivateKey" doc:"its key"`
+	_ notYet `key:"CredentialsFile" doc:"file with both"`
+	_ notYet `key:"BucketName" doc:"bucket"`
+	_ notYet `key:"UniverseDomain" doc:"domain of the API"`
+}
+
+type cacheAzure struct {
+	_ notYet `key:"AccountName" doc:"storage account"`
+	_ notYet `key:"AccountKey" doc:"its key"`
+	_ notYet `key:"ContainerName" doc:"container"`
+	_ notYet `key:"StorageDomain" doc:"domain of the API"`
+}
