@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 )
@@ -46,9 +47,12 @@ func (j Job) HasInputs() bool { return hasContent(j.Inputs) }
 // HasSecrets reports whether the job wants external secrets resolved, which needs the feature vault_secrets.
 func (j Job) HasSecrets() bool { return hasContent(j.Secrets) }
 
+// LogValue is String for slog, whose JSON handler would otherwise write the whole payload.
+func (j Job) LogValue() slog.Value { return slog.StringValue(j.String()) }
+
 // hasContent is false for an absent value, null and the empty list, object or string.
 func hasContent(raw json.RawMessage) bool {
-	return len(raw) > 0 && !slices.Contains([]string{"null", "[]", "{}", `""`, "false"}, string(raw))
+	return len(raw) > 0 && !slices.Contains([]string{"null", "[]", "{}", `""`}, string(raw))
 }
 
 // JobInfo names the job and what it belongs to.
@@ -170,13 +174,14 @@ type PullPolicies []string
 // UnmarshalJSON also takes one string, which old servers send.
 func (p *PullPolicies) UnmarshalJSON(data []byte) error {
 	var one string
-	if err := json.Unmarshal(data, &one); err == nil {
-		if *p = nil; one != "" {
-			*p = PullPolicies{one}
-		}
-		return nil
+	if err := json.Unmarshal(data, &one); err != nil {
+		return json.Unmarshal(data, (*[]string)(p))
 	}
-	return json.Unmarshal(data, (*[]string)(p))
+	*p = nil
+	if one != "" {
+		*p = PullPolicies{one}
+	}
+	return nil
 }
 
 // ExecutorOpts are the options of image:docker and image:kubernetes. Raw keeps everything that came, so that
@@ -200,7 +205,10 @@ func (o *ExecutorOpts) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &known); err != nil {
 		return err
 	}
-	*o = ExecutorOpts{Docker: known.Docker, Raw: slices.Clone(data)}
+	*o = ExecutorOpts{Docker: known.Docker}
+	if string(data) != "null" {
+		o.Raw = slices.Clone(data)
+	}
 	return nil
 }
 
@@ -230,7 +238,7 @@ func (o ExecutorOpts) Unsupported(kind string) error {
 			return got, nil
 		}
 		slices.Sort(unknown)
-		//lint:ignore ST1005 the sentence is gitlab-runner's and is shown to the user as it is
+		// The sentence is gitlab-runner's, hence its capital letter: it is shown to the user as it is.
 		return got, fmt.Errorf("Unsupported %q options %v for %q; supported options are %v", kind, unknown, section, known)
 	}
 	sections, err := check("executor_opts", o.Raw, "docker", "kubernetes")
