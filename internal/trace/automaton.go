@@ -1,0 +1,104 @@
+package trace
+
+// automaton finds many strings at once in one pass (Aho and Corasick, 1975). It is read-only once made. State 0 is the
+// root: no string has begun.
+type automaton struct {
+	start [256]int32 // the root's children: nearly every byte of a log is looked up here and nowhere else
+	nodes []node
+}
+
+// node stands for a string that one or more of the searched strings begin with. Children are a linked list, since
+// secrets rarely share beginnings: 24 bytes for each byte of a secret, where a table would need a thousand.
+type node struct {
+	child, sibling int32
+	fail           int32 // the longest proper suffix of this node's string that is a node as well
+	depth          int32 // length of this node's string
+	match          int32 // length of the longest searched string that this node's string ends with, 0 if none
+	b              byte
+}
+
+// newAutomaton builds the automaton of the given strings. Empty ones are ignored.
+func newAutomaton(words []string) *automaton {
+	a := &automaton{nodes: make([]node, 1)}
+	for _, w := range words {
+		a.insert(w)
+	}
+	a.link()
+	return a
+}
+
+func (a *automaton) insert(word string) {
+	state := int32(0)
+	for i := range len(word) {
+		next := a.child(state, word[i])
+		if next == 0 {
+			next = a.addChild(state, word[i])
+		}
+		state = next
+	}
+	a.nodes[state].match = a.nodes[state].depth
+}
+
+func (a *automaton) child(state int32, c byte) int32 {
+	if state == 0 {
+		return a.start[c]
+	}
+	for n := a.nodes[state].child; n != 0; n = a.nodes[n].sibling {
+		if a.nodes[n].b == c {
+			return n
+		}
+	}
+	return 0
+}
+
+func (a *automaton) addChild(state int32, c byte) int32 {
+	n := int32(len(a.nodes))
+	parent := &a.nodes[state]
+	added := node{b: c, depth: parent.depth + 1, sibling: parent.child}
+	parent.child = n
+	if state == 0 {
+		a.start[c] = n
+	}
+	a.nodes = append(a.nodes, added)
+	return n
+}
+
+// link sets the suffix links, shorter strings first since the longer ones' links go through theirs.
+func (a *automaton) link() {
+	order := []int32{0}
+	for len(order) > 0 {
+		state := order[0]
+		order = order[1:]
+		for n := a.nodes[state].child; n != 0; n = a.nodes[n].sibling {
+			child := &a.nodes[n]
+			if state != 0 {
+				child.fail = a.next(a.nodes[state].fail, child.b)
+			}
+			if child.match == 0 {
+				child.match = a.nodes[child.fail].match
+			}
+			order = append(order, n)
+		}
+	}
+}
+
+// next returns the state after c.
+func (a *automaton) next(state int32, c byte) int32 {
+	for state != 0 {
+		if n := a.child(state, c); n != 0 {
+			return n
+		}
+		state = a.nodes[state].fail
+	}
+	return a.start[c]
+}
+
+// skip returns how many bytes at the start of p no string begins with.
+func (a *automaton) skip(p []byte) int {
+	for i, c := range p {
+		if a.start[c] != 0 {
+			return i
+		}
+	}
+	return len(p)
+}

@@ -1,0 +1,125 @@
+package trace
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Section is a part of the log that GitLab shows under a title of its own, with its duration. Everything written to it
+// comes out between its markers, in the order of writing. It may be used from several goroutines.
+type Section struct {
+	trace *Trace
+	name  string
+
+	mu      sync.Mutex
+	segment segment
+	own     stream
+	more    []*stream
+	closed  bool
+}
+
+// stream is one writer into a section, with a filter of its own.
+type stream struct {
+	section *Section
+	filter  filter
+}
+
+// Section opens a section. The name is one that GitLab accepts ([a-zA-Z0-9_.-]+) and dashboards know; the title is
+// what users see. Its start is now, even if earlier sections are still open and it is displayed later.
+func (t *Trace) Section(name, title string) *Section {
+	s := &Section{trace: t, name: name}
+	s.own = stream{section: s, filter: t.newFilter()}
+	title = titleLine(t.hide(title))
+
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		s.closed = true
+		return s
+	}
+	t.open = append(t.open, s)
+	t.queue.push(&s.segment)
+	if t.markers {
+		t.queue.marker(&s.segment, startMarker(name, time.Now()))
+	}
+	t.queue.line(&s.segment, title)
+	return s
+}
+
+// Stream returns one more writer into the section. A container's standard output and standard error need one each:
+// within one writer, a secret that is split over two writes would hide from the masks if the other stream wrote in between.
+func (s *Section) Stream() io.Writer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := &stream{section: s, filter: s.trace.newFilter()}
+	s.more = append(s.more, w)
+	return w
+}
+
+// Write appends output of the job. It fails only if the section is closed: a log that cannot be saved is reported by
+// Trace.Close and does not stop the job.
+func (s *Section) Write(p []byte) (int, error) { return s.own.Write(p) }
+
+func (w *stream) Write(p []byte) (int, error) {
+	s, t := w.section, w.section.trace
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, fmt.Errorf("write to section %s of the job log: the section is closed", s.name)
+	}
+	text := w.filter.write(p, t.masks.Load())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.queue.text(&s.segment, text)
+	return len(p), nil
+}
+
+// Info appends a line of the runner's own in bold green.
+func (s *Section) Info(format string, args ...any) { s.line(infoLine, format, args) }
+
+// Warn appends a line of the runner's own that warns the user.
+func (s *Section) Warn(format string, args ...any) { s.line(warnLine, format, args) }
+
+// Plain appends a line of the runner's own without colour.
+func (s *Section) Plain(format string, args ...any) { s.line(plainLine, format, args) }
+
+// line does not pass through the streams' filters: a secret that is half written stays half written, and is hidden
+// when its second half arrives.
+func (s *Section) line(style func(string) string, format string, args []any) {
+	t := s.trace
+	line := style(t.hide(fmt.Sprintf(format, args...)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.queue.line(&s.segment, line)
+}
+
+// Close ends the section now, with what was held back of its streams. It never fails; closing again does nothing.
+func (s *Section) Close() error {
+	t := s.trace
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, w := range append([]*stream{&s.own}, s.more...) {
+		t.queue.text(&s.segment, w.filter.flush())
+		w.filter = filter{} // a caller may keep the section long after its buffers are of use
+	}
+	if t.markers {
+		t.queue.marker(&s.segment, endMarker(s.name, time.Now()))
+	}
+	t.queue.close(&s.segment)
+	t.open = slices.DeleteFunc(t.open, func(o *Section) bool { return o == s })
+	return nil
+}

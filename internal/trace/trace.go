@@ -1,0 +1,124 @@
+package trace
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// defaultLimit is gitlab-runner's default output_limit, 4096 KiB.
+const defaultLimit = 4 << 20
+
+// Options say where the log of a job is kept and what is done to it on the way.
+type Options struct {
+	// Path of the spool file. It is created with mode 0600, and truncated when it exists.
+	Path string
+	// Limit of the log in bytes; 0 is 4 MiB. The notice that says so comes on top.
+	Limit int64
+	// Masks are the values to hide. Surrounding white space does not count, empty ones are ignored.
+	Masks []string
+	// Prefixes of tokens to hide, besides GitLab's own: the server's features.token_mask_prefixes.
+	Prefixes []string
+	// Sections says whether the server understands section markers: features.trace_sections.
+	Sections bool
+	// Live, if set, gets a copy of everything that reaches the spool. Its errors are ignored.
+	Live io.Writer
+}
+
+// Sum describes a log as the server checks it: its length in bytes and the CRC-32 (IEEE) of all of them.
+type Sum struct {
+	Size  int64
+	CRC32 uint32
+}
+
+// Trace is the log of one job. Its methods may be called from several goroutines at once, except for Ship and Finish,
+// which share the position of the upload: one of them, once, at a time.
+type Trace struct {
+	spool    *spool
+	markers  bool
+	prefixes *automaton
+	masks    atomic.Pointer[automaton]
+
+	mu     sync.Mutex
+	values []string // what masks was made of
+	queue  queue
+	open   []*Section // in the order of opening
+	closed bool
+
+	sent  int64  // bytes that the server has, as far as we know; belongs to Ship, then to Finish
+	chunk []byte // what is being sent; kept to be used again
+}
+
+// Open creates the spool file and starts an empty log. Remove releases the file.
+func Open(opts Options) (*Trace, error) {
+	spool, err := openSpool(opts.Path, opts.Live)
+	if err != nil {
+		return nil, fmt.Errorf("create spool file of the job log: %w", err)
+	}
+	limit := opts.Limit
+	if limit <= 0 {
+		limit = defaultLimit
+	}
+	t := &Trace{
+		spool:    spool,
+		markers:  opts.Sections,
+		prefixes: newAutomaton(append(tokenPrefixes(), opts.Prefixes...)),
+		queue:    queue{out: limiter{limit: limit, spool: spool}, lineStart: true},
+	}
+	t.addMasks(opts.Masks...)
+	return t, nil
+}
+
+// AddMask hides one more value from now on. It must be called before any output that may hold the value: what was
+// written before stays as it is.
+func (t *Trace) AddMask(value string) { t.addMasks(value) }
+
+func (t *Trace) addMasks(values ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, v := range values {
+		v = strings.TrimSpace(v)
+		if v != "" && !slices.Contains(t.values, v) {
+			t.values = append(t.values, v)
+		}
+	}
+	t.masks.Store(newAutomaton(t.values))
+}
+
+// Close ends the log: open sections are closed in the order of their opening, and what was held back comes out.
+// Nothing is appended afterwards; lines and sections that come later are discarded. The spool stays readable for
+// Finish until Remove. The error is the first one that writing the spool met, if any; Sum then describes the part of
+// the log that was saved. Closing again returns the same.
+func (t *Trace) Close() (Sum, error) {
+	t.mu.Lock()
+	t.closed = true
+	open := slices.Clone(t.open)
+	t.mu.Unlock()
+	for _, s := range open {
+		s.Close()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.queue.out.flush()
+	return t.spool.sum, t.spool.err
+}
+
+// Remove closes and deletes the spool file. The log must have been delivered, or be given up.
+func (t *Trace) Remove() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	if err := t.spool.remove(); err != nil {
+		return fmt.Errorf("remove spool file of the job log: %w", err)
+	}
+	return nil
+}
+
+func (t *Trace) sum() Sum {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.spool.sum
+}
