@@ -39,6 +39,15 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// String is the size with the largest unit that leaves a whole number.
+func (b Bytes) String() string {
+	unit, units := "", "kmgt"
+	for b != 0 && b%1024 == 0 && units != "" {
+		b, unit, units = b/1024, units[:1], units[1:]
+	}
+	return fmt.Sprintf("%d%s", int64(b), unit)
+}
+
 // NanoCPUs is a share of processors in units of 1e-9 processor, as the engine's API has it.
 type NanoCPUs int64
 
@@ -49,10 +58,7 @@ func (n *NanoCPUs) UnmarshalText(text []byte) error {
 		*n = 0
 		return nil
 	}
-	if len(text) > 32 { // an exponent such as 1e999999999 would take big.Rat for ever
-		return wrong
-	}
-	if strings.ContainsAny(string(text), "eEpP") {
+	if strings.ContainsAny(string(text), "eEpP") { // big.Rat would take for ever over 1e999999999
 		return wrong
 	}
 	r, ok := new(big.Rat).SetString(string(text))

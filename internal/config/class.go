@@ -1,7 +1,0 @@
-package config
-
-type (
-	ignored       struct{}
-	notYet        struct{}
-	otherExecutor struct{}
-)

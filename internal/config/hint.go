@@ -1,0 +1,55 @@
+package config
+
+import "strings"
+
+// hint says what an unknown key may have meant: a key of another table, which is the usual mistake, or one that is spelt nearly so.
+func hint(fields []field, path, key string) string {
+	for _, k := range Keys() {
+		cut := strings.LastIndex(k.Path, ".") + 1
+		if strings.EqualFold(k.Path[cut:], key) && k.Path[:cut] != path && k.Class != OtherExecutor {
+			return "it belongs to " + tableName(k.Path[:cut])
+		}
+	}
+	best, distance := "", 3
+	for _, f := range fields {
+		if d := editDistance(strings.ToLower(key), strings.ToLower(f.key)); d < distance && d < len(f.key)/2 {
+			best, distance = f.key, d
+		}
+	}
+	if best != "" {
+		return "did you mean " + best + "?"
+	}
+	return "check its spelling, or remove it"
+}
+
+// tableName is a table as a TOML file begins it.
+func tableName(path string) string {
+	switch path = strings.TrimSuffix(path, "."); path {
+	case "":
+		return "the top of the file, before the first table"
+	case "runners", "runners.docker.services":
+		return "[[" + path + "]]"
+	}
+	return "[" + path + "]"
+}
+
+// editDistance is the number of letters to insert, remove or replace (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

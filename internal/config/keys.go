@@ -1,0 +1,168 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Class says what becomes of a key.
+type Class string
+
+// The classes. All but Honoured are accepted, so that a file written for gitlab-runner loads, and are warned about when they are set.
+const (
+	Honoured      Class = "honoured"
+	Ignored       Class = "ignored"        // not needed here, or decided otherwise
+	NotYet        Class = "not yet"        // to come
+	OtherExecutor Class = "other executor" // of an executor that lced-runner does not have
+)
+
+// These types of blank fields put keys into the table that have no value of ours. An ignored key without a reason (tag why) is one that
+// `register` writes by itself: it is never warned about.
+type (
+	ignored       struct{}
+	notYet        struct{}
+	otherExecutor struct{}
+)
+
+// Key is one key of the configuration file, as its documentation shows it.
+type Key struct {
+	Path    string // from the top of the file: runners.docker.image
+	Type    string // what its value is, in words; empty unless honoured
+	Default string // as the file would have it; empty where there is none
+	Class   Class
+	Doc     string // one line: what it does
+	Why     string // why it is not honoured
+}
+
+// Keys lists every known key in the order of the documentation, tables before what they hold.
+func Keys() []Key {
+	return appendKeys(nil, "", reflect.ValueOf(*Default()))
+}
+
+func appendKeys(keys []Key, prefix string, defaults reflect.Value) []Key {
+	for _, f := range fieldsOf(defaults.Type()) {
+		key := Key{Path: prefix + f.key, Class: f.class, Doc: f.doc, Why: f.why}
+		value := reflect.Zero(f.typ)
+		if !f.blank {
+			value = defaults.FieldByIndex(f.index)
+		}
+		if f.class == Honoured {
+			key.Type = f.typeName()
+			key.Default = f.show(value)
+		}
+		keys = append(keys, key)
+		switch {
+		case f.class != Honoured || isText(f.typ):
+		case f.typ.Kind() == reflect.Struct:
+			keys = appendKeys(keys, key.Path+".", value)
+		case f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Struct && !isText(f.typ.Elem()):
+			keys = appendKeys(keys, key.Path+".", newElement(f.typ.Elem()))
+		}
+	}
+	return keys
+}
+
+// field is one field of a configuration struct with what its tags say.
+type field struct {
+	key, doc, why string
+	class         Class
+	oneof         []string // the words that a string, or each of a list, may be
+	check         string   // name of a check in check.go
+	unit          string   // s or KiB: the file has an integer in that unit
+	also          string   // string: one string may stand for a list of one; integer: it may stand for a string
+	min           string   // least value of an integer
+	typ           reflect.Type
+	index         []int
+	blank         bool // there is nowhere to put a value
+}
+
+// fieldsOf reads the tags of a struct type.
+func fieldsOf(t reflect.Type) []field {
+	var fields []field
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		f := field{
+			key: sf.Tag.Get("key"), doc: sf.Tag.Get("doc"), why: sf.Tag.Get("why"), class: Honoured,
+			check: sf.Tag.Get("check"), unit: sf.Tag.Get("unit"), also: sf.Tag.Get("also"), min: sf.Tag.Get("min"),
+			typ: sf.Type, index: sf.Index, blank: sf.Name == "_",
+		}
+		if f.key == "" {
+			continue
+		}
+		if words := sf.Tag.Get("oneof"); words != "" {
+			f.oneof = strings.Split(words, "|")
+		}
+		switch sf.Type {
+		case reflect.TypeFor[ignored]():
+			f.class = Ignored
+		case reflect.TypeFor[notYet]():
+			f.class, f.why = NotYet, "it is not supported yet"
+		case reflect.TypeFor[otherExecutor]():
+			f.class, f.why = OtherExecutor, "lced-runner has the docker executor only"
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+// typeName is what a value of the key is, in the words of the messages.
+func (f field) typeName() string {
+	switch {
+	case len(f.oneof) > 0 && f.typ.Kind() == reflect.String:
+		return strings.Join(f.oneof, ", ")
+	case f.unit != "":
+		return "integer (" + f.unit + ")"
+	}
+	return typeName(f.typ)
+}
+
+func typeName(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "duration"
+	case t == reflect.TypeFor[time.Time]():
+		return "date and time"
+	case isText(t):
+		return "string"
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return typeName(t.Elem())
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64:
+		return "integer"
+	case reflect.Slice:
+		return "list of " + typeName(t.Elem())
+	case reflect.Map:
+		return "table of " + typeName(t.Elem())
+	case reflect.Struct:
+		return "table"
+	}
+	return "string"
+}
+
+// show writes a default as the file would have it.
+func (f field) show(v reflect.Value) string {
+	if v.IsZero() || v.Kind() == reflect.Struct && !isText(v.Type()) {
+		return ""
+	}
+	switch value := v.Interface().(type) {
+	case time.Duration:
+		if f.unit == "s" {
+			return fmt.Sprint(int64(value / time.Second))
+		}
+		return value.String()
+	case Bytes:
+		return value.String()
+	case []string:
+		return strings.Join(value, ", ")
+	case int64:
+		if f.unit == "KiB" {
+			return fmt.Sprint(value / 1024)
+		}
+	}
+	return fmt.Sprint(v.Interface())
+}

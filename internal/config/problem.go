@@ -1,0 +1,59 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Warning is something in the file that is suspicious but stops nothing.
+type Warning struct {
+	File string
+	Line int    // from 1; 0 where the problem has no line
+	Key  string // from the top of the file, such as runners.docker.image; may be empty
+	Text string // what is wrong and what to do
+}
+
+// String is file:line: key: text.
+func (w Warning) String() string {
+	s := w.File
+	if w.Line > 0 {
+		s += fmt.Sprintf(":%d", w.Line)
+	}
+	if w.Key != "" {
+		s += ": " + w.Key
+	}
+	return s + ": " + w.Text
+}
+
+// Error is something in the file that makes it unusable. It has the same form as a Warning.
+type Error Warning
+
+// Error is file:line: key: text.
+func (e *Error) Error() string { return Warning(*e).String() }
+
+// problems collects what is wrong with one file.
+type problems struct {
+	file     string
+	warnings []Warning
+	errors   []*Error
+}
+
+func (p *problems) warn(line int, key, format string, args ...any) {
+	p.warnings = append(p.warnings, Warning{p.file, line, key, fmt.Sprintf(format, args...)})
+}
+
+func (p *problems) fail(line int, key, format string, args ...any) {
+	p.errors = append(p.errors, &Error{p.file, line, key, fmt.Sprintf(format, args...)})
+}
+
+// result returns all warnings and all errors in the order of the file; several errors print one per line.
+func (p *problems) result() ([]Warning, error) {
+	slices.SortStableFunc(p.warnings, func(a, b Warning) int { return a.Line - b.Line })
+	slices.SortStableFunc(p.errors, func(a, b *Error) int { return a.Line - b.Line })
+	var all []error
+	for _, e := range p.errors {
+		all = append(all, e)
+	}
+	return p.warnings, errors.Join(all...)
+}

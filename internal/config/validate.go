@@ -1,0 +1,84 @@
+package config
+
+import (
+	"net/url"
+	"os"
+	"path"
+	"strings"
+
+	"lced-runner/jobapi"
+)
+
+// validate checks what spans several keys, for each runner. root gives the lines.
+func (p *problems) validate(c *Config, root *node, env func(string) string) {
+	if len(c.Runners) == 0 {
+		p.warn(0, "", "there is no [[runners]] table, so there is nothing to do: add one with `lced-runner register`")
+	}
+	tables := root.child("runners")
+	for i := range c.Runners {
+		p.runner(&c.Runners[i], tables.items[i], env)
+	}
+}
+
+func (p *problems) runner(r *Runner, n *node, env func(string) string) {
+	r.RawURL, r.RawToken = r.URL, r.Token
+	r.URL = os.Expand(r.URL, env)
+	r.Token = jobapi.Secret(os.Expand(r.Token.Reveal(), env))
+	if r.Disabled = r.unusable(); r.Disabled != "" {
+		p.warn(n.line, "runners", "this runner takes no jobs: %s", r.Disabled)
+		return
+	}
+	p.url(r, n.child("url"))
+	docker := n.child("docker")
+	if docker == nil {
+		p.fail(n.line, "runners.docker", `is missing: add a [runners.docker] table with at least image = "..."`)
+		return
+	}
+	if r.Docker.Image == "" {
+		p.warn(docker.line, "runners.docker.image", "is missing: jobs that name no image will fail")
+	}
+	p.volumes(r.Docker.Volumes, docker.child("volumes"))
+	if r.TLSCertFile == "" != (r.TLSKeyFile == "") {
+		p.fail(n.line, "runners.tls-cert-file", "and tls-key-file are needed together: set both or none")
+	}
+}
+
+// unusable says why a runner cannot take jobs although nothing in the file is wrong as such; the other runners work.
+func (r *Runner) unusable() string {
+	switch {
+	case !strings.EqualFold(r.Executor, "docker"):
+		return `its executor is "` + r.Executor + `", and lced-runner has "docker" only`
+	case strings.TrimSpace(r.Token.Reveal()) == "" && r.RawToken != "":
+		return "its token is empty once the variables of the runner's environment are put in"
+	case strings.TrimSpace(r.Token.Reveal()) == "":
+		return "it has no token: register it again, or copy the token from GitLab"
+	case r.URL == "":
+		return "it has no url: set it to GitLab's address"
+	}
+	return ""
+}
+
+// url takes off what GitLab's address must not end in. An address without a scheme passes, as the placeholder of an example does: the first request tells.
+func (p *problems) url(r *Runner, n *node) {
+	r.URL = strings.TrimRight(strings.TrimSpace(r.URL), "/")
+	if before, ok := strings.CutSuffix(r.URL, "/ci"); ok {
+		p.warn(n.line, "runners.url", "the /ci at its end is from old times and is left out: remove it")
+		r.URL = strings.TrimRight(before, "/")
+	}
+	u, err := url.Parse(r.URL)
+	if err != nil || u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https" {
+		p.fail(n.line, "runners.url", "expected a URL such as https://gitlab.example.com, found %q", r.URL)
+	}
+}
+
+func (p *problems) volumes(volumes []Volume, n *node) {
+	lines := map[string]int{}
+	for i, v := range volumes {
+		destination := path.Clean(v.Destination)
+		if first, twice := lines[destination]; twice {
+			p.fail(n.items[i].line, "runners.docker.volumes", "%s is already mounted by the entry in line %d: keep one of them", destination, first)
+			continue
+		}
+		lines[destination] = n.items[i].line
+	}
+}

@@ -1,0 +1,101 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// parseYAML makes the tree of a YAML document. As with TOML the ordinary decoder runs first: it knows the rules of the language, and refuses keys that
+// come twice, anchors that contain themselves and aliases that grow without bound.
+func parseYAML(data []byte, p *problems) *node {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, more yaml.Node
+	err := decoder.Decode(&doc)
+	if errors.Is(err, io.EOF) || err == nil && doc.Content[0].ShortTag() == "!!null" {
+		return &node{kind: table, line: 1}
+	}
+	if err == nil {
+		err = doc.Decode(new(any))
+	}
+	if err == nil && !errors.Is(decoder.Decode(&more), io.EOF) {
+		p.fail(more.Line, "", "the file holds more than one document: keep one, without a line of ---")
+		return nil
+	}
+	if err != nil {
+		p.failYAML(err)
+		return nil
+	}
+	root := p.fromYAML(doc.Content[0])
+	if root.kind != table {
+		p.fail(root.line, "", "expected keys and values, found %s", root.kind)
+		return nil
+	}
+	return root
+}
+
+// failYAML takes the line out of the decoder's messages, which have it in their text only.
+func (p *problems) failYAML(err error) {
+	messages := []string{err.Error()}
+	var several *yaml.TypeError
+	if errors.As(err, &several) {
+		messages = several.Errors
+	}
+	for _, message := range messages {
+		message = strings.TrimPrefix(message, "yaml: ")
+		line := 0
+		if _, err := fmt.Sscanf(message, "line %d:", &line); err == nil {
+			_, message, _ = strings.Cut(message, ": ")
+		}
+		p.fail(line, "", "%s", message)
+	}
+}
+
+func (p *problems) fromYAML(y *yaml.Node) *node {
+	if y.Kind == yaml.AliasNode {
+		n := p.fromYAML(y.Alias)
+		n.line = y.Line
+		return n
+	}
+	n := &node{kind: yamlKind(y), line: y.Line, text: y.Value}
+	switch n.kind {
+	case list:
+		for _, item := range y.Content {
+			n.items = append(n.items, p.fromYAML(item))
+		}
+	case table:
+		for i := 0; i+1 < len(y.Content); i += 2 {
+			key, value := y.Content[i], y.Content[i+1]
+			if key.ShortTag() == "!!merge" {
+				p.fail(key.Line, key.Value, "merge keys are not supported: write the keys out, or use an alias for the whole table")
+				continue
+			}
+			n.entries = append(n.entries, entry{key.Value, key.Line, p.fromYAML(value)})
+		}
+	}
+	return n
+}
+
+func yamlKind(y *yaml.Node) kind {
+	switch y.ShortTag() {
+	case "!!null":
+		return null
+	case "!!bool":
+		return boolean
+	case "!!int":
+		return integer
+	case "!!float":
+		return float
+	case "!!timestamp":
+		return moment
+	case "!!seq":
+		return list
+	case "!!map":
+		return table
+	}
+	return text
+}
