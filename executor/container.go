@@ -1,0 +1,141 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+)
+
+// ConfigError says that the engine refused a container as it was asked for: the job's or the runner's configuration is
+// wrong, and trying again cannot help.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// logConfig is the log driver of every container: json-file is not byte-exact (bytes that are not UTF-8 become U+FFFD),
+// and local's default keeps a part only (67 of 150 MB). One file, far above any output_limit.
+func logConfig() container.LogConfig {
+	return container.LogConfig{Type: "local", Config: map[string]string{"max-file": "1", "compress": "false", "max-size": "10g"}}
+}
+
+// create makes a container of the job.
+func (e *Engine) create(ctx context.Context, c *Container, image string, interactive bool, labels map[string]string) (string, error) {
+	dns, err := addresses(c.Options.DNS)
+	if err != nil {
+		return "", &ConfigError{err}
+	}
+	opts := client.ContainerCreateOptions{
+		Name:       c.Name,
+		Platform:   platform(c.Image.Platform),
+		Config:     config(c, image, interactive, labels),
+		HostConfig: hostConfig(c, dns),
+	}
+	if len(c.Networks) > 0 {
+		first := c.Networks[0]
+		opts.HostConfig.NetworkMode = container.NetworkMode(first.Network)
+		opts.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
+			first.Network: {Aliases: first.Aliases},
+		}}
+	}
+	res, err := e.docker.ContainerCreate(ctx, opts)
+	switch {
+	case errdefs.IsInvalidArgument(err):
+		return "", &ConfigError{fmt.Errorf("the engine refused container %s: %w", c.Name, err)}
+	case err != nil:
+		return "", fmt.Errorf("create container %s: %w", c.Name, err)
+	}
+	for _, a := range c.Networks[min(1, len(c.Networks)):] {
+		_, err := e.docker.NetworkConnect(ctx, a.Network, client.NetworkConnectOptions{
+			Container: res.ID, EndpointConfig: &network.EndpointSettings{Aliases: a.Aliases},
+		})
+		if err != nil {
+			return res.ID, fmt.Errorf("connect container %s to network %s: %w", c.Name, a.Network, err)
+		}
+	}
+	return res.ID, nil
+}
+
+func config(c *Container, image string, interactive bool, labels map[string]string) *container.Config {
+	all := maps.Clone(labels)
+	maps.Copy(all, c.Labels)
+	return &container.Config{
+		Image: image, Entrypoint: c.Entrypoint, Cmd: c.Cmd, Env: c.Env, User: c.User, Hostname: c.Hostname, Labels: all,
+		OpenStdin: interactive, StdinOnce: interactive, AttachStdin: interactive, AttachStdout: interactive, AttachStderr: interactive,
+	}
+}
+
+func hostConfig(c *Container, dns []netip.Addr) *container.HostConfig {
+	o := c.Options
+	h := &container.HostConfig{
+		Binds: c.Binds, Privileged: c.Privileged, NetworkMode: container.NetworkMode(c.Mode), LogConfig: logConfig(),
+		DNS: dns, DNSSearch: o.DNSSearch, ExtraHosts: o.ExtraHosts,
+		CapAdd: o.CapAdd, CapDrop: o.CapDrop, SecurityOpt: o.SecurityOpt,
+		Runtime: o.Runtime, Tmpfs: o.Tmpfs, Sysctls: o.Sysctls, ShmSize: o.ShmSize,
+		Resources: container.Resources{
+			Memory: o.Memory, MemorySwap: o.MemorySwap, MemoryReservation: o.MemoryReservation,
+			NanoCPUs: o.NanoCPUs, CPUShares: o.CPUShares, CpusetCpus: o.CpusetCPUs,
+		},
+	}
+	if o.Init {
+		h.Init = &o.Init
+	}
+	for _, d := range o.Devices {
+		h.Devices = append(h.Devices, container.DeviceMapping{PathOnHost: d.Host, PathInContainer: d.Container, CgroupPermissions: d.Permissions})
+	}
+	for _, u := range o.Ulimits {
+		h.Ulimits = append(h.Ulimits, &container.Ulimit{Name: u.Name, Soft: u.Soft, Hard: u.Hard})
+	}
+	return h
+}
+
+func addresses(list []string) ([]netip.Addr, error) {
+	var out []netip.Addr
+	for _, s := range list {
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return nil, fmt.Errorf("dns entry %q is not an IP address", s)
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+func (e *Engine) start(ctx context.Context, id, name string) error {
+	if _, err := e.docker.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+		err = fmt.Errorf("start container %s: %w", name, err)
+		// The runtime's own words for a command, user, mount or architecture that cannot be: trying again cannot help.
+		for _, text := range []string{"executable file not found", "exec format error", "no such file or directory", "unable to find user"} {
+			if strings.Contains(err.Error(), text) {
+				return &ConfigError{err}
+			}
+		}
+		return err
+	}
+	return nil
+}
+
+// kill ends a container at once; one that does not run is fine.
+func (e *Engine) kill(ctx context.Context, id string) error {
+	_, err := e.docker.ContainerKill(ctx, id, client.ContainerKillOptions{})
+	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+		return fmt.Errorf("kill container %s: %w", id, err)
+	}
+	return nil
+}
+
+// remove removes a container with its anonymous volumes; one that is gone, or going, is fine.
+func (e *Engine) remove(ctx context.Context, id string) error {
+	_, err := e.docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && !errdefs.IsNotFound(err) && !strings.Contains(err.Error(), "already in progress") {
+		return fmt.Errorf("remove container %s: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+)
+
+// Engine is one Docker engine. It is safe for concurrent use: all jobs of a runner share its connections and its pulls.
+type Engine struct {
+	docker *client.Client
+	host   string
+	pulls  pulls
+	labels map[string]string // of everything that belongs to no job (facts, prober)
+
+	mu    sync.Mutex
+	facts *Facts
+}
+
+// Options of a connection, as in [runners.docker] host, tls_verify and tls_cert_path.
+type Connection struct {
+	Host       string // unix:// or tcp://; empty = unix:///var/run/docker.sock
+	TLSVerify  bool   // only meaningful with tcp://
+	CertPath   string // directory with ca.pem, cert.pem, key.pem
+	APIVersion string // DOCKER_API_VERSION; empty = negotiated
+	Owner      string // value of LabelOwner
+	UserAgent  string
+}
+
+// Connect reaches the engine and agrees with it on an API version. The error is one sentence that says what to do.
+func Connect(ctx context.Context, c Connection) (*Engine, error) {
+	if c.Host == "" {
+		c.Host = client.DefaultDockerHost
+	}
+	opts := []client.Opt{client.WithHost(c.Host), client.WithUserAgent(c.UserAgent)}
+	if c.APIVersion != "" {
+		opts = append(opts, client.WithAPIVersion(c.APIVersion))
+	}
+	// gitlab-runner speaks TLS only where tls_verify asks for it; on a unix socket, as in configurations that set it for
+	// the jobs' sake, it means nothing.
+	if c.TLSVerify && c.CertPath != "" && strings.HasPrefix(c.Host, "tcp://") {
+		in := func(name string) string { return filepath.Join(c.CertPath, name) }
+		opts = append(opts, client.WithTLSClientConfig(in("ca.pem"), in("cert.pem"), in("key.pem")))
+	}
+	docker, err := client.New(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("docker engine %s: %w (check host and tls_cert_path of [runners.docker])", c.Host, err)
+	}
+	ping, err := docker.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
+	if err != nil {
+		docker.Close()
+		return nil, connectError(c.Host, err)
+	}
+	if ping.OSType != "" && ping.OSType != "linux" {
+		docker.Close()
+		return nil, fmt.Errorf("docker engine %s runs %s containers; this runner needs an engine for linux containers", c.Host, ping.OSType)
+	}
+	return &Engine{docker: docker, host: c.Host, labels: map[string]string{LabelOwner: c.Owner}}, nil
+}
+
+// Close drops the idle connections to the engine.
+func (e *Engine) Close() error { return e.docker.Close() }
+
+// Ping asks whether the engine still answers.
+func (e *Engine) Ping(ctx context.Context) error {
+	if _, err := e.docker.Ping(ctx, client.PingOptions{}); err != nil {
+		return connectError(e.host, err)
+	}
+	return nil
+}
+
+func connectError(host string, err error) error {
+	path := strings.TrimPrefix(host, "unix://")
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EACCES), strings.Contains(err.Error(), "permission denied"):
+		return fmt.Errorf("no permission to use the docker engine's socket %s: run as root, or add this user (or with --group-add the container) to the socket's group", path)
+	case errors.Is(err, fs.ErrNotExist), strings.Contains(err.Error(), "no such file"):
+		return fmt.Errorf("no docker engine at %s: the socket does not exist; start docker, or mount the socket (-v /var/run/docker.sock:/var/run/docker.sock), or set host in [runners.docker]", host)
+	case strings.Contains(err.Error(), "too old"), strings.Contains(err.Error(), "too new"), errdefs.IsInvalidArgument(err):
+		return fmt.Errorf("the docker engine at %s is of a version that this runner cannot speak to (%v): API %s (Docker 19.03) or newer is needed", host, err, client.MinAPIVersion)
+	case client.IsErrConnectionFailed(err):
+		return fmt.Errorf("the docker engine at %s does not answer (%v): check that dockerd runs there, and host in [runners.docker]", host, err)
+	}
+	return fmt.Errorf("ask the docker engine at %s for its version: %w", host, err)
+}

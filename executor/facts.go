@@ -1,0 +1,150 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+
+	"github.com/moby/moby/api/types/container"
+	"golang.org/x/sync/errgroup"
+)
+
+// Facts is what a job's plan must know of the engine and its host. It is learnt once per engine start.
+type Facts struct {
+	Host               string // the engine's host name
+	Version            string // of the engine
+	Platform           string // os/arch, in Go's words
+	MTU                int    // bytes, of the host's default route; 0 = unknown
+	DNS, DNSSearch     []string
+	Mirrors            []string
+	InsecureRegistries []string
+	CertsD             bool // the host has /etc/docker/certs.d
+	LibModules         bool // the host has /lib/modules
+
+	engine string // what tells one start of the engine from another
+}
+
+// seen is what `helper facts` prints from inside a container.
+type seen struct {
+	MTU    int      `json:"mtu"`
+	DNS    []string `json:"dns"`
+	Search []string `json:"search"`
+}
+
+// Facts asks the engine and, since the host's route and resolvers cannot be seen from inside the runner's container, two
+// short containers of our own image: one in the host's network for the MTU, one on the default bridge for the resolvers
+// that containers get. command is the helper's command that prints them.
+func (e *Engine) Facts(ctx context.Context, ownImage string, command []string) (*Facts, error) {
+	info, err := e.docker.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("ask the docker engine for its configuration: %w", err)
+	}
+	e.mu.Lock()
+	known := e.facts
+	e.mu.Unlock()
+	// The engine has no start time; ID and version change with what matters: another engine or an upgrade.
+	id := info.Info.ID + " " + info.Info.ServerVersion
+	if known != nil && known.engine == id {
+		return known, nil
+	}
+	f := &Facts{Host: info.Info.Name, Version: info.Info.ServerVersion, Platform: "linux/" + goArch(info.Info.Architecture), engine: id}
+	if rc := info.Info.RegistryConfig; rc != nil {
+		f.Mirrors = rc.Mirrors
+		for _, cidr := range rc.InsecureRegistryCIDRs {
+			f.InsecureRegistries = append(f.InsecureRegistries, cidr.String())
+		}
+		for name, index := range rc.IndexConfigs {
+			if index != nil && !index.Secure {
+				f.InsecureRegistries = append(f.InsecureRegistries, name)
+			}
+		}
+	}
+	var host, bridge seen
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.look(gctx, ownImage, command, "host", &host) })
+	g.Go(func() error { return e.look(gctx, ownImage, command, "bridge", &bridge) })
+	g.Go(func() error { f.CertsD = e.hostHas(gctx, ownImage, "/etc/docker/certs.d"); return nil })
+	g.Go(func() error { f.LibModules = e.hostHas(gctx, ownImage, "/lib/modules"); return nil })
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	f.MTU, f.DNS, f.DNSSearch = host.MTU, bridge.DNS, bridge.Search
+	e.mu.Lock()
+	e.facts = f
+	e.mu.Unlock()
+	return f, nil
+}
+
+func (e *Engine) look(ctx context.Context, image string, command []string, network string, into *seen) error {
+	out, err := e.once(ctx, image, command, network)
+	if err == nil {
+		err = json.Unmarshal(out, into)
+	}
+	if err != nil {
+		return fmt.Errorf("learn the network's facts from a container of %s in network %s: %w", image, network, err)
+	}
+	return nil
+}
+
+// once runs a command in a short container of our own image and returns its stdout.
+func (e *Engine) once(ctx context.Context, image string, command []string, network string) ([]byte, error) {
+	created, err := e.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Config:     &container.Config{Image: image, Entrypoint: command[:1], Cmd: command[1:], Labels: e.labels, AttachStdout: true, AttachStderr: true},
+		HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(network), LogConfig: logConfig()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer e.remove(context.WithoutCancel(ctx), created.ID)
+	var out, errs bytes.Buffer
+	stream, err := e.attach(ctx, created.ID, &out, &errs)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.start(ctx, created.ID, image); err != nil {
+		stream.conn.Close()
+		return nil, err
+	}
+	if err := stream.wait(); err != nil {
+		return nil, err
+	}
+	if out.Len() == 0 {
+		return nil, errors.New(strings.TrimSpace("it printed nothing. " + errs.String()))
+	}
+	return out.Bytes(), nil
+}
+
+// hostHas reports whether a directory exists on the engine's host: a mount (unlike a bind) of what does not is refused
+// at creation, so a container that is never started tells.
+func (e *Engine) hostHas(ctx context.Context, image, dir string) bool {
+	created, err := e.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Config: &container.Config{Image: image, Cmd: []string{"true"}, Labels: e.labels},
+		HostConfig: &container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{
+			{Type: mount.TypeBind, Source: dir, Target: "/seen", ReadOnly: true},
+		}},
+	})
+	if err != nil {
+		return false
+	}
+	_ = e.remove(context.WithoutCancel(ctx), created.ID)
+	return true
+}
+
+// goArch translates the kernel's name of an architecture, as the engine gives it.
+func goArch(machine string) string {
+	switch machine {
+	case "x86_64":
+		return "amd64"
+	case "aarch64":
+		return "arm64"
+	case "armv7l", "armv6l":
+		return "arm"
+	}
+	return machine
+}

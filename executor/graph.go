@@ -1,0 +1,87 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// graph runs a start-up: every node begins at once and waits only for the nodes whose value it asks for. The first
+// failure cancels the rest with itself as the cause.
+type graph struct {
+	group *errgroup.Group
+	ctx   context.Context //nolint:containedctx // the life of the graph is one call of start
+	begun time.Time
+
+	mu    sync.Mutex
+	spans []string
+}
+
+func newGraph(ctx context.Context) *graph {
+	group, gctx := errgroup.WithContext(ctx)
+	return &graph{group: group, ctx: gctx, begun: time.Now()}
+}
+
+// future is the value of a node.
+type future[T any] struct {
+	done  chan struct{}
+	value T
+}
+
+// node starts run. Its error is the graph's.
+func node[T any](g *graph, run func(context.Context) (T, error)) *future[T] {
+	f := &future[T]{done: make(chan struct{})}
+	g.group.Go(func() error {
+		v, err := run(g.ctx)
+		if err == nil {
+			f.value = v
+			close(f.done)
+		}
+		return err
+	})
+	return f
+}
+
+// get waits for the value. Its error is the cause for which the graph was cancelled.
+func (f *future[T]) get(ctx context.Context) (T, error) {
+	select {
+	case <-f.done:
+		return f.value, nil
+	default:
+	}
+	select {
+	case <-f.done:
+		return f.value, nil
+	case <-ctx.Done():
+		var zero T
+		return zero, context.Cause(ctx)
+	}
+}
+
+// span measures one part of the start-up, for the breakdown in the job log.
+func (g *graph) span(name string) func() {
+	begun := time.Now()
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.spans = append(g.spans, fmt.Sprintf("%s %.2f s", name, time.Since(begun).Seconds()))
+	}
+}
+
+// breakdown is the line that tells where the start-up's time went. The parts overlap.
+func (g *graph) breakdown() string {
+	return fmt.Sprintf("Job started in %.2f s (at the same time: %s)", time.Since(g.begun).Seconds(), strings.Join(g.spans, ", "))
+}
+
+// steadyTimeout bounds a call to an engine that hangs.
+const steadyTimeout = 2 * time.Minute
+
+// steady is for calls that create something: cutting one off would leave it unknown whether the thing exists.
+func steady(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(context.WithoutCancel(ctx), steadyTimeout, errors.New("the docker engine did not answer for 2 minutes"))
+}

@@ -1,0 +1,213 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Job is one Plan on an engine. Call Run once, then Remove.
+type Job struct {
+	engine *Engine
+	plan   *Plan
+	log    Log
+	shell  *shell
+	helper string // container id
+	nonce  string
+	// breakdown tells where the start-up's time went; the first step's section shows it.
+	breakdown string
+
+	mu         sync.Mutex
+	containers []string // ids, in the order of creation
+}
+
+// NewJob prepares nothing yet.
+func (e *Engine) NewJob(p *Plan, log Log) *Job {
+	return &Job{engine: e, plan: p, log: log, nonce: newNonce()}
+}
+
+// Causes for which the user's steps end early, as the cause of the context that Run takes as steps.
+var (
+	ErrCanceled    = errors.New("canceled")
+	ErrStepTimeout = errors.New("the script took longer than its own timeout")
+)
+
+// Run obeys the plan. When it returns every container of the job is dead. ctx ends everything at once; steps ends the
+// user's steps only, after which after_script and the final tasks still run. The error is the first that matters: of the
+// start-up or a step, then of a final task.
+func (j *Job) Run(ctx, steps context.Context) error {
+	defer j.kill(ctx)
+	err := j.start(ctx, steps)
+	ran := err == nil
+	if ran {
+		err = j.steps(ctx, steps)
+		if aerr := j.afterScript(ctx, status(err)); err == nil {
+			err = aerr
+		}
+	}
+	// A failed source or artifact download still saves what is to be saved on failure; a failed preparation does not.
+	if ctx.Err() == nil && (ran || isTaskError(err)) {
+		if ferr := j.finally(ctx, err == nil); err == nil {
+			err = ferr
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (j *Job) steps(ctx, stop context.Context) error {
+	if j.plan.StepTimeout > 0 {
+		var cancel context.CancelFunc
+		stop, cancel = context.WithTimeoutCause(stop, j.plan.StepTimeout, ErrStepTimeout)
+		defer cancel()
+	}
+	for _, s := range j.plan.Steps {
+		if err := j.step(ctx, stop, s, "running"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *Job) step(ctx, stop context.Context, s Step, status string) error {
+	section := j.log(s.Section, s.Title)
+	defer section.Close()
+	if stop.Err() != nil {
+		return context.Cause(stop)
+	}
+	if j.breakdown != "" {
+		section.Line("%s", j.breakdown)
+		j.breakdown = ""
+	}
+	return j.shell.run(ctx, stop, s.Section, wrap(j.nonce, status, s.StatusVariable, s.Script), section)
+}
+
+// afterScript runs after the steps in every case, in a shell of its own and with a limit of its own.
+func (j *Job) afterScript(ctx context.Context, status string) error {
+	if j.plan.After == nil || ctx.Err() != nil {
+		return nil
+	}
+	errTimeout := fmt.Errorf("after_script took longer than %v (RUNNER_AFTER_SCRIPT_TIMEOUT)", j.plan.AfterTimeout)
+	stop, cancel := context.WithTimeoutCause(ctx, j.plan.AfterTimeout, errTimeout)
+	defer cancel()
+	section := j.log(j.plan.After.Section, j.plan.After.Title)
+	defer section.Close()
+	s := j.plan.After
+	err := j.shell.run(ctx, stop, s.Section, wrap(j.nonce, status, s.StatusVariable, s.Script), section)
+	if err == nil || j.plan.AfterMatters {
+		return err
+	}
+	section.Line("WARNING: after_script failed, but job will continue unaffected: %v", err)
+	return nil
+}
+
+// status is what CI_JOB_STATUS says in after_script.
+func status(err error) string {
+	switch {
+	case err == nil:
+		return "success"
+	case errors.Is(err, ErrCanceled):
+		return "canceled"
+	case errors.Is(err, ErrStepTimeout):
+		return "timedout"
+	}
+	return "failed"
+}
+
+func (j *Job) finally(ctx context.Context, ok bool) error {
+	var first error
+	for _, t := range j.plan.Finally {
+		if t.When == OnSuccess && !ok || t.When == OnFailure && ok {
+			continue
+		}
+		if err := j.task(ctx, t); err != nil && first == nil && !t.Optional {
+			first = err
+		}
+	}
+	return first
+}
+
+// taskError marks the failure of a helper stage.
+type taskError struct{ error }
+
+func (t taskError) Unwrap() error { return t.error }
+
+func isTaskError(err error) bool { return errors.As(err, &taskError{}) }
+
+// task runs one stage in the helper.
+func (j *Job) task(ctx context.Context, t Task) error {
+	var out io.Writer = io.Discard
+	if t.Section != "" {
+		section := j.log(t.Section, t.Title)
+		defer section.Close()
+		out = section
+	}
+	if j.helper == "" {
+		return nil
+	}
+	code, err := j.engine.exec(ctx, j.helper, j.plan.Helper.Command, append(t.Request, '\n'), out, out)
+	switch {
+	case err != nil:
+		return fmt.Errorf("run %s in the helper: %w", t.Section, err)
+	case code != 0:
+		return taskError{&ExitError{Stage: t.Section, Code: code}}
+	}
+	return nil
+}
+
+func (j *Job) track(id string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.containers = append(j.containers, id)
+}
+
+// cleanupTimeout bounds the removal of a job's things (docker-executor contract 2.11).
+const cleanupTimeout = 5 * time.Minute
+
+func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(context.WithoutCancel(ctx), cleanupTimeout, errors.New("removing the job's containers took longer than 5 minutes"))
+}
+
+// kill ends all containers: before the job's ending is told to GitLab nothing of it may run, or an old sidecar could hold
+// the slot's volumes when the next job starts.
+func (j *Job) kill(ctx context.Context) {
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	_ = j.each(func(id string) error { return j.engine.kill(ctx, id) })
+}
+
+// Remove removes the job's containers, temporary volumes and network. Everything is tried; the errors are joined.
+func (j *Job) Remove(ctx context.Context) error {
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	errs := []error{j.each(func(id string) error { return j.engine.remove(ctx, id) })}
+	for _, v := range j.plan.Volumes {
+		if v.Temporary {
+			errs = append(errs, j.engine.removeVolume(ctx, v.Name))
+		}
+	}
+	if j.plan.Network != nil {
+		errs = append(errs, j.engine.removeNetwork(ctx, j.plan.Network.Name))
+	}
+	return errors.Join(errs...)
+}
+
+// each does f to every container at once and joins the errors.
+func (j *Job) each(f func(id string) error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	errs := make([]error, len(j.containers))
+	var g errgroup.Group
+	for i, id := range j.containers {
+		g.Go(func() error { errs[i] = f(id); return nil })
+	}
+	_ = g.Wait()
+	return errors.Join(errs...)
+}

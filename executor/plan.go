@@ -1,0 +1,178 @@
+package executor
+
+import "time"
+
+// LabelOwner is the label that says a container, network or volume is ours to remove; its value is the runner's
+// system id. gitlab-runner's own labels alone never suffice: a gitlab-runner on the same board sets the same ones.
+const LabelOwner = "lced.runner"
+
+// Plan is one job in the engine's words: plain data, made by package plan, obeyed by [Engine].
+type Plan struct {
+	Name     string            // prefix of the names of containers and temporary volumes
+	Labels   map[string]string // on every container, network and volume of the job; holds LabelOwner
+	Network  *Network          // the job's own network; nil when no container lives on it
+	Volumes  []Volume          // created before any container
+	Services []Service         // in the order in which the log names them
+	OwnImage string            // image id of the runner's own image: helper, prober, and what fills volumes
+	Probe    []string          // command in OwnImage that waits for TCP ports, see services.go
+	Helper   *Helper           // nil when no task needs it
+	Build    Build
+	Before   []Task // helper stages before the user's steps, in order
+	Steps    []Step // user steps; the first failure ends them
+	After    *Step  // after_script; nil when the job has none
+	Finally  []Task // helper stages after the steps, whatever their outcome (see Task.When)
+
+	StepTimeout  time.Duration // all steps together (RUNNER_SCRIPT_TIMEOUT); 0 = the job's own limit only
+	AfterTimeout time.Duration // after_script (RUNNER_AFTER_SCRIPT_TIMEOUT)
+	AfterMatters bool          // a failing after_script fails the job (AFTER_SCRIPT_IGNORE_ERRORS=false)
+}
+
+// Network is the job's own bridge network.
+type Network struct {
+	Name string
+	MTU  int // bytes; 0 = the engine's default
+	IPv6 bool
+}
+
+// Volume is a named volume of the job.
+type Volume struct {
+	Name      string
+	Labels    map[string]string // in addition to the plan's
+	Temporary bool              // removed with the job
+	Driver    string
+	Options   map[string]string
+	Target    string // absolute path at which the filling container mounts it
+	Open      bool   // its root gets mode 0777, so that any user of a job image can write there
+	Files     []File // put into it before the first container that mounts it starts
+}
+
+// File is one file for a volume.
+type File struct {
+	Path string // relative to the volume's root
+	Mode int64  // permission bits
+	Data []byte
+}
+
+// Image names an image and how to get it.
+type Image struct {
+	Ref      string
+	Policies []string // always, if-not-present, never; tried in order
+	Platform string   // os/arch[/variant]; empty = the engine's own
+	Auth     string   // value of X-Registry-Auth; empty = anonymous
+	AuthFrom string   // where Auth came from, for the log
+}
+
+// Container is what a container is created from.
+type Container struct {
+	Name       string
+	Image      Image
+	Entrypoint []string // nil = the image's
+	Cmd        []string // nil = the image's
+	Env        []string // KEY=VALUE
+	User       string
+	Hostname   string
+	Privileged bool
+	Binds      []string // source:target[:options], as the engine takes them
+	Labels     map[string]string
+	Networks   []Attachment // the first is joined at creation, others before the start
+	Mode       string       // network mode when Networks is empty: host, none, bridge, container:x
+	Options    Options
+}
+
+// Attachment joins a container to a network.
+type Attachment struct {
+	Network string
+	Aliases []string
+}
+
+// Options are the engine's options that the configuration passes through, named as in [runners.docker].
+type Options struct {
+	DNS, DNSSearch, ExtraHosts   []string
+	CapAdd, CapDrop, SecurityOpt []string
+	Memory, MemorySwap           int64 // bytes; 0 = no limit
+	MemoryReservation, ShmSize   int64 // bytes
+	NanoCPUs, CPUShares          int64
+	CpusetCPUs, Runtime          string
+	Devices                      []Device
+	Tmpfs, Sysctls               map[string]string
+	Ulimits                      []Ulimit
+	Init                         bool
+}
+
+// Device is a host device for a container.
+type Device struct{ Host, Container, Permissions string }
+
+// Ulimit is one resource limit.
+type Ulimit struct {
+	Name       string
+	Soft, Hard int64
+}
+
+// Service is a container beside the build container.
+type Service struct {
+	Container
+	Title   string // as the log names it: the image as the job wrote it
+	Aliases []string
+	Ready   Ready
+	// HostAlias is set when the build container cannot be sure to find the service by name on the job's network (it shares
+	// the host's, or is on another one as well): the name gets an entry in its hosts file.
+	HostAlias string
+}
+
+// Ready says how to find out that a service can be used. Nothing set: as soon as it runs.
+type Ready struct {
+	Command []string      // run once inside the service; exit 0 = ready (a loop of its own)
+	LogLine string        // or: a line of its log contains this
+	Ports   bool          // or: one of the TCP ports that its image exposes accepts a connection
+	Timeout time.Duration // 0 = no wait
+	Must    bool          // not ready in time fails the job; otherwise it is a warning
+}
+
+// Helper is the container in which git, archives and caches run.
+type Helper struct {
+	Container
+	Command []string // of the exec that runs one Task
+}
+
+// Build is the container of the user's scripts.
+type Build struct {
+	Container
+	// EarlyEntrypoints are entrypoints known to do no more than exec their arguments. A container whose image has one of
+	// these, or none, is started at once with its shell waiting for the script; others may wait for a database or read the
+	// checkout, so they start when sources and services are ready.
+	EarlyEntrypoints []string
+}
+
+// When says for which outcome a final task runs.
+type When int
+
+const (
+	Always When = iota
+	OnSuccess
+	OnFailure
+)
+
+// Task is one stage in the helper: one exec, its request one line of JSON.
+type Task struct {
+	Section, Title string // of the log; empty = the task is silent
+	Request        []byte
+	When           When
+	Optional       bool // a failure is the operator's business, not the job's
+}
+
+// Step is one stage in the build container: one start of it, the script on its shell's stdin.
+type Step struct {
+	Section, Title string
+	Script         string // POSIX shell, wrapped by this package
+	StatusVariable string // exported with the job's status so far: success, failed, canceled, timedout
+}
+
+// Section takes the output of one stage, byte for byte, and the executor's own lines.
+type Section interface {
+	Write(p []byte) (int, error)
+	Line(format string, args ...any)
+	Close() error
+}
+
+// Log opens a section of the job's log. Sections appear in the order in which they were opened.
+type Log func(name, title string) Section

@@ -1,0 +1,161 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+)
+
+// ExitError says that a stage ended with a non-zero exit code of its own.
+type ExitError struct {
+	Stage     string
+	Code      int
+	OOMKilled bool
+}
+
+func (e *ExitError) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
+
+// errNothingRan is wrapped by the error of a script of which the shell ran nothing: the step may be repeated.
+var errNothingRan = errors.New("the script did not start")
+
+// termGrace is how long the processes of an interrupted script have after SIGTERM (docker-executor contract 1.5).
+const termGrace = 10 * time.Second
+
+// shell is the build container B: started once per step, the script on the stdin of the shell that its image has.
+type shell struct {
+	engine *Engine
+	id     string
+	name   string
+	nonce  string
+	armed  *armed // started and waiting for its script
+}
+
+// armed is one start of the container.
+type armed struct {
+	out, errw held
+	marks     *marks
+	stream    *stream
+}
+
+// arm attaches and starts the container, so that its shell waits for the script. ctx bounds the whole step.
+func (s *shell) arm(ctx context.Context) error {
+	a := &armed{}
+	a.marks = newMarks(&a.out, s.nonce)
+	stream, err := s.engine.attach(ctx, s.id, a.marks, &a.errw)
+	if err != nil {
+		return err
+	}
+	a.stream = stream
+	if err := s.engine.start(ctx, s.id, s.name); err != nil {
+		stream.conn.Close()
+		return err
+	}
+	s.armed = a
+	return nil
+}
+
+// run delivers the script and copies the output until the container's end. stop interrupts the script: its processes are
+// told to end, killed after a grace, and the cause of stop is returned. ctx ends everything at once.
+func (s *shell) run(ctx, stop context.Context, stage, script string, out io.Writer) error {
+	if s.armed == nil {
+		if err := s.arm(ctx); err != nil {
+			return err
+		}
+	}
+	a := s.armed
+	s.armed = nil
+	if err := errors.Join(a.out.release(out), a.errw.release(out)); err != nil {
+		return err
+	}
+	interrupted := make(chan struct{})
+	disarm := context.AfterFunc(stop, func() {
+		defer close(interrupted)
+		s.interrupt(ctx)
+	})
+	defer func() {
+		// The container may be started again for after_script: nothing of the interruption may be left by then.
+		if !disarm() {
+			<-interrupted
+		}
+	}()
+
+	// A shell that ended early makes the write fail; its exit code says more than the broken pipe.
+	_, writeErr := io.WriteString(a.stream.conn.Conn, script)
+	if err := a.stream.conn.CloseWrite(); writeErr == nil {
+		writeErr = err
+	}
+	err := a.stream.wait()
+	if ferr := a.marks.flush(); err == nil {
+		err = ferr
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	code, err := s.exitCode(ctx)
+	if err != nil {
+		return err
+	}
+	if stop.Err() != nil {
+		return context.Cause(stop)
+	}
+	return s.verdict(ctx, a.marks, stage, code, writeErr)
+}
+
+// verdict believes an exit code only together with the script's own lines: a shell whose stdin is cut before or in the
+// script exits 0 too.
+func (s *shell) verdict(ctx context.Context, m *marks, stage string, code int64, writeErr error) error {
+	switch {
+	case m.ended && m.code == 0:
+		return nil
+	case m.ended:
+		return &ExitError{Stage: stage, Code: m.code, OOMKilled: m.code == 137 && s.oomKilled(ctx)}
+	case !m.started && writeErr != nil:
+		return fmt.Errorf("%w: container %s ended with exit code %d before it took the script (%w)", errNothingRan, s.name, code, writeErr)
+	case !m.started:
+		return fmt.Errorf("%w: container %s ended with exit code %d and its shell ran nothing; the image needs a shell (sh or bash), and its entrypoint must exec its arguments", errNothingRan, s.name, code)
+	case code != 0:
+		return &ExitError{Stage: stage, Code: int(code), OOMKilled: s.oomKilled(ctx)}
+	}
+	return fmt.Errorf("the script's shell in container %s ended with exit code 0 but not by the end of the script", s.name)
+}
+
+func (s *shell) exitCode(ctx context.Context) (int64, error) {
+	res := s.engine.docker.ContainerWait(ctx, s.id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	select {
+	case w := <-res.Result:
+		if w.Error != nil {
+			return -1, fmt.Errorf("wait for container %s: %s", s.name, w.Error.Message)
+		}
+		return w.StatusCode, nil
+	case err := <-res.Error:
+		if ctx.Err() != nil {
+			return -1, context.Cause(ctx)
+		}
+		return -1, fmt.Errorf("wait for container %s: %w", s.name, err)
+	}
+}
+
+func (s *shell) oomKilled(ctx context.Context) bool {
+	res, err := s.engine.docker.ContainerInspect(ctx, s.id, client.ContainerInspectOptions{})
+	return err == nil && res.Container.State != nil && res.Container.State.OOMKilled
+}
+
+// interrupt sends SIGTERM to every process of the container but its shell, which then ends by itself with the script's
+// exit code, and kills the container after the grace. kill -1 spares the sender and PID 1.
+func (s *shell) interrupt(ctx context.Context) {
+	ctx, cancel := context.WithTimeoutCause(ctx, termGrace, errors.New("the script's processes did not end after SIGTERM"))
+	defer cancel()
+	// A container that has ended meanwhile answers 409, one without sh fails: the kill below covers both.
+	_, _ = s.engine.exec(ctx, s.id, []string{"sh", "-c", "kill -TERM -1"}, nil, io.Discard, io.Discard)
+	if _, err := s.exitCode(ctx); err != nil {
+		_ = s.engine.kill(context.WithoutCancel(ctx), s.id)
+	}
+}

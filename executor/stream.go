@@ -1,0 +1,110 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
+)
+
+// stream is the engine's connection to the standard streams of a container or exec.
+type stream struct {
+	conn client.HijackedResponse
+	stop func() bool
+	done chan struct{}
+	err  error // of the output, valid after done
+}
+
+// follow copies the output of a hijacked connection into out and errw until its end. The connection is closed with ctx.
+func follow(ctx context.Context, conn client.HijackedResponse, out, errw io.Writer) *stream {
+	s := &stream{conn: conn, done: make(chan struct{})}
+	s.stop = context.AfterFunc(ctx, conn.Close)
+	go func() {
+		defer close(s.done)
+		if _, err := stdcopy.StdCopy(out, errw, conn.Reader); err != nil && ctx.Err() == nil {
+			s.err = fmt.Errorf("read the output from the engine: %w", err)
+		}
+	}()
+	return s
+}
+
+// wait blocks until all output was copied.
+func (s *stream) wait() error {
+	<-s.done
+	s.stop()
+	s.conn.Close()
+	return s.err
+}
+
+// attach connects to the container's streams; call it before the start, or output is lost.
+func (e *Engine) attach(ctx context.Context, id string, out, errw io.Writer) (*stream, error) {
+	res, err := e.docker.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	if err != nil {
+		return nil, fmt.Errorf("attach to container %s: %w", id, err)
+	}
+	return follow(ctx, res.HijackedResponse, out, errw), nil
+}
+
+// exec runs a command in a running container. input is written to its stdin, which then stays open until the command ends
+// or ctx does: closing it is how the command learns that nobody waits for it any more.
+func (e *Engine) exec(ctx context.Context, id string, cmd []string, input []byte, out, errw io.Writer) (exit int, err error) {
+	created, err := e.docker.ExecCreate(ctx, id, client.ExecCreateOptions{
+		Cmd: cmd, AttachStdin: input != nil, AttachStdout: true, AttachStderr: true,
+	})
+	if err != nil {
+		return -1, fmt.Errorf("create exec of %s in container %s: %w", cmd[0], id, err)
+	}
+	res, err := e.docker.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return -1, fmt.Errorf("start exec of %s in container %s: %w", cmd[0], id, err)
+	}
+	s := follow(ctx, res.HijackedResponse, out, errw)
+	if input != nil {
+		if _, err := res.Conn.Write(input); err != nil && ctx.Err() == nil {
+			return -1, fmt.Errorf("send its request to %s in container %s: %w", cmd[0], id, err)
+		}
+	}
+	if err := s.wait(); err != nil {
+		return -1, err
+	}
+	if ctx.Err() != nil {
+		return -1, context.Cause(ctx)
+	}
+	state, err := e.docker.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
+	if err != nil {
+		return -1, fmt.Errorf("ask for the exit code of %s in container %s: %w", cmd[0], id, err)
+	}
+	if state.Running {
+		return -1, fmt.Errorf("the engine closed the streams of %s in container %s before its end", cmd[0], id)
+	}
+	return state.ExitCode, nil
+}
+
+// held is a writer whose target comes later: what is written before is kept.
+type held struct {
+	mu     sync.Mutex
+	kept   []byte
+	target io.Writer
+}
+
+func (h *held) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.target == nil {
+		h.kept = append(h.kept, p...)
+		return len(p), nil
+	}
+	return h.target.Write(p)
+}
+
+func (h *held) release(target io.Writer) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.target = target
+	_, err := target.Write(h.kept)
+	h.kept = nil
+	return err
+}
