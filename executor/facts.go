@@ -93,10 +93,10 @@ func (e *Engine) look(ctx context.Context, image string, command []string, netwo
 }
 
 // once runs a command in a short container of our own image and returns its stdout.
-func (e *Engine) once(ctx context.Context, image string, command []string, network string) ([]byte, error) {
+func (e *Engine) once(ctx context.Context, image string, command []string, network string, binds ...string) ([]byte, error) {
 	created, err := e.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config:     &container.Config{Image: image, Entrypoint: command[:1], Cmd: command[1:], Labels: e.labels, AttachStdout: true, AttachStderr: true},
-		HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(network), LogConfig: logConfig()},
+		HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(network), Binds: binds, LogConfig: logConfig()},
 	})
 	if err != nil {
 		return nil, err
@@ -114,8 +114,8 @@ func (e *Engine) once(ctx context.Context, image string, command []string, netwo
 	if err := stream.wait(); err != nil {
 		return nil, err
 	}
-	if out.Len() == 0 {
-		return nil, errors.New(strings.TrimSpace("it printed nothing. " + errs.String()))
+	if errs.Len() > 0 {
+		return nil, errors.New(strings.TrimSpace(errs.String()))
 	}
 	return out.Bytes(), nil
 }

@@ -30,21 +30,21 @@ func (e *Engine) resolve(ctx context.Context, img Image, log Section) (resolved,
 	if strings.HasPrefix(img.Ref, "sha256:") {
 		return e.inspect(ctx, img)
 	}
-	log.Line("Using effective pull policy of [%s] for container %s", strings.Join(img.Policies, " "), img.Ref)
+	log.Plain("Using effective pull policy of [%s] for container %s", strings.Join(img.Policies, " "), img.Ref)
 	var errs []error
 	for i, policy := range img.Policies {
 		if i > 0 {
-			log.Line("Attempt #%d: Trying %q pull policy", i+1, policy)
+			log.Plain("Attempt #%d: Trying %q pull policy", i+1, policy)
 		}
 		r, err := e.resolveBy(ctx, policy, img, log)
 		if err == nil {
-			log.Line("Using docker image %s for %s with digest %s ...", r.ID, img.Ref, r.Create)
+			log.Plain("Using docker image %s for %s with digest %s ...", r.ID, img.Ref, r.Create)
 			return r, nil
 		}
 		if ctx.Err() != nil {
 			return resolved{}, context.Cause(ctx)
 		}
-		log.Line("Failed to pull image with policy %q: %v", policy, err)
+		log.Plain("Failed to pull image with policy %q: %v", policy, err)
 		errs = append(errs, err)
 	}
 	return resolved{}, errs[len(errs)-1]
@@ -55,7 +55,7 @@ func (e *Engine) resolveBy(ctx context.Context, policy string, img Image, log Se
 		r, err := e.inspect(ctx, img)
 		switch {
 		case err == nil && policy == "if-not-present":
-			log.Line("Using locally found image version due to %q pull policy", policy)
+			log.Plain("Using locally found image version due to %q pull policy", policy)
 			return r, nil
 		case err == nil:
 			return r, nil
@@ -77,13 +77,13 @@ func (e *Engine) resolveBy(ctx context.Context, policy string, img Image, log Se
 
 func (e *Engine) pullRetrying(ctx context.Context, img Image, log Section) error {
 	if img.AuthFrom != "" {
-		log.Line("Authenticating with credentials from %s", img.AuthFrom)
+		log.Plain("Authenticating with credentials from %s", img.AuthFrom)
 	}
 	for attempt := 1; ; attempt++ {
 		if img.Platform != "" {
-			log.Line("Pulling docker image %s for platform %s ...", img.Ref, img.Platform)
+			log.Plain("Pulling docker image %s for platform %s ...", img.Ref, img.Platform)
 		} else {
-			log.Line("Pulling docker image %s ...", img.Ref)
+			log.Plain("Pulling docker image %s ...", img.Ref)
 		}
 		err := e.pulls.pull(ctx, e.docker, img)
 		var ie *ImageError
@@ -91,7 +91,7 @@ func (e *Engine) pullRetrying(ctx context.Context, img Image, log Section) error
 		if err == nil || attempt == pullAttempts || !errors.As(err, &ie) || ie.Kind != ImageUnreachable {
 			return err
 		}
-		log.Line("Pull of %s failed (%v), trying again", img.Ref, ie.Err)
+		log.Plain("Pull of %s failed (%v), trying again", img.Ref, ie.Err)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)

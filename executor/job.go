@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -83,7 +82,7 @@ func (j *Job) step(ctx, stop context.Context, s Step, status string) error {
 		return context.Cause(stop)
 	}
 	if j.breakdown != "" {
-		section.Line("%s", j.breakdown)
+		section.Plain("%s", j.breakdown)
 		j.breakdown = ""
 	}
 	return j.shell.run(ctx, stop, s.Section, wrap(j.nonce, status, s.StatusVariable, s.Script), section)
@@ -104,7 +103,7 @@ func (j *Job) afterScript(ctx context.Context, status string) error {
 	if err == nil || j.plan.AfterMatters {
 		return err
 	}
-	section.Line("WARNING: after_script failed, but job will continue unaffected: %v", err)
+	section.Plain("\x1b[0;33mWARNING: after_script failed, but job will continue unaffected: %v\x1b[0;m", err)
 	return nil
 }
 
@@ -143,16 +142,15 @@ func isTaskError(err error) bool { return errors.As(err, &taskError{}) }
 
 // task runs one stage in the helper.
 func (j *Job) task(ctx context.Context, t Task) error {
-	var out io.Writer = io.Discard
-	if t.Section != "" {
-		section := j.log(t.Section, t.Title)
-		defer section.Close()
-		out = section
-	}
 	if j.helper == "" {
 		return nil
 	}
-	code, err := j.engine.exec(ctx, j.helper, j.plan.Helper.Command, append(t.Request, '\n'), out, out)
+	var section Section = discard{}
+	if t.Section != "" {
+		section = j.log(t.Section, t.Title)
+		defer section.Close()
+	}
+	code, err := j.engine.exec(ctx, j.helper, j.plan.Helper.Command, append(t.Request, '\n'), section.Stream(), section.Stream())
 	switch {
 	case err != nil:
 		return fmt.Errorf("run %s in the helper: %w", t.Section, err)

@@ -1,6 +1,9 @@
 package executor
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // LabelOwner is the label that says a container, network or volume is ours to remove; its value is the runner's
 // system id. gitlab-runner's own labels alone never suffice: a gitlab-runner on the same board sets the same ones.
@@ -10,6 +13,7 @@ const LabelOwner = "lced.runner"
 type Plan struct {
 	Name     string            // prefix of the names of containers and temporary volumes
 	Labels   map[string]string // on every container, network and volume of the job; holds LabelOwner
+	Notes    []string          // lines of the job log's first section
 	Network  *Network          // the job's own network; nil when no container lives on it
 	Volumes  []Volume          // created before any container
 	Services []Service         // in the order in which the log names them
@@ -114,6 +118,7 @@ type Service struct {
 	Title   string // as the log names it: the image as the job wrote it
 	Aliases []string
 	Ready   Ready
+	Prepare []string // command that is run in OwnImage with the service's volumes before it starts
 	// HostAlias is set when the build container cannot be sure to find the service by name on the job's network (it shares
 	// the host's, or is on another one as well): the name gets an entry in its hosts file.
 	HostAlias string
@@ -169,8 +174,8 @@ type Step struct {
 
 // Section takes the output of one stage, byte for byte, and the executor's own lines.
 type Section interface {
-	Write(p []byte) (int, error)
-	Line(format string, args ...any)
+	Stream() io.Writer // one for each of stdout and stderr
+	Plain(format string, args ...any)
 	Close() error
 }
 

@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 
@@ -51,6 +52,6 @@ func ReleaseImage(version string) string { return "lced-runner:" + strings.TrimP
 // discard is a Section that goes nowhere, for what happens outside of a job.
 type discard struct{}
 
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
-func (discard) Line(string, ...any)         {}
-func (discard) Close() error                { return nil }
+func (discard) Stream() io.Writer    { return io.Discard }
+func (discard) Plain(string, ...any) {}
+func (discard) Close() error         { return nil }

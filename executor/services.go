@@ -33,7 +33,7 @@ func (e *ServiceError) Error() string {
 
 // service creates and starts a service; its value is the container's id.
 func (j *Job) service(ctx context.Context, g *graph, s *Service, log Section, network, volumes *future[none]) (string, error) {
-	log.Line("Starting service %s...", s.Title)
+	log.Plain("Starting service %s...", s.Title)
 	image, err := j.engine.resolve(ctx, s.Image, log)
 	if err != nil {
 		return "", err
@@ -44,6 +44,11 @@ func (j *Job) service(ctx context.Context, g *graph, s *Service, log Section, ne
 	defer g.span("service " + s.Title)()
 	ctx, cancel := steady(ctx)
 	defer cancel()
+	if s.Prepare != nil {
+		if _, err := j.engine.once(ctx, j.plan.OwnImage, s.Prepare, "none", s.Binds...); err != nil {
+			return "", fmt.Errorf("prepare the volumes of service %s: %w", s.Title, err)
+		}
+	}
 	id, err := j.engine.create(ctx, &s.Container, image.Create, false, typed(j.plan.Labels, "service"))
 	if id != "" {
 		j.track(id)
@@ -182,7 +187,7 @@ func (j *Job) awaitPorts(ctx context.Context, g *graph, log Section, services []
 		return nil
 	}
 	defer g.span("services ready")()
-	log.Line("Waiting for services to be up and running (timeout %d seconds)...", int(timeout.Seconds()))
+	log.Plain("Waiting for services to be up and running (timeout %d seconds)...", int(timeout.Seconds()))
 	request, err := json.Marshal(targets)
 	if err != nil {
 		return err
@@ -209,7 +214,7 @@ func (j *Job) warnService(ctx context.Context, log Section, t target, id string,
 	if err == nil && res.Container.State != nil && res.Container.State.Status == container.StateExited {
 		why = fmt.Sprintf("service %q ended with exit code %d", t.Service, res.Container.State.ExitCode)
 	}
-	log.Line("\n\x1b[0;33m*** WARNING:\x1b[0;m Service %s probably didn't start properly.\n\nHealth check error:\n%s\n\nService container logs:\n%s\n\x1b[0;33m*********\x1b[0;m\n",
+	log.Plain("\n\x1b[0;33m*** WARNING:\x1b[0;m Service %s probably didn't start properly.\n\nHealth check error:\n%s\n\nService container logs:\n%s\n\x1b[0;33m*********\x1b[0;m\n",
 		strings.TrimPrefix(res.Container.Name, "/"), why, j.engine.logTail(ctx, id))
 }
 

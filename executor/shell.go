@@ -61,7 +61,7 @@ func (s *shell) arm(ctx context.Context) error {
 
 // run delivers the script and copies the output until the container's end. stop interrupts the script: its processes are
 // told to end, killed after a grace, and the cause of stop is returned. ctx ends everything at once.
-func (s *shell) run(ctx, stop context.Context, stage, script string, out io.Writer) error {
+func (s *shell) run(ctx, stop context.Context, stage, script string, section Section) error {
 	if s.armed == nil {
 		if err := s.arm(ctx); err != nil {
 			return err
@@ -69,7 +69,7 @@ func (s *shell) run(ctx, stop context.Context, stage, script string, out io.Writ
 	}
 	a := s.armed
 	s.armed = nil
-	if err := errors.Join(a.out.release(out), a.errw.release(out)); err != nil {
+	if err := errors.Join(a.out.release(section.Stream()), a.errw.release(section.Stream())); err != nil {
 		return err
 	}
 	interrupted := make(chan struct{})

@@ -19,7 +19,10 @@ import (
 func (j *Job) start(ctx, cancel context.Context) error {
 	p := j.plan
 	log := j.log("prepare_executor", `Preparing the "docker" executor`)
-	log.Line("Using Docker executor with image %s ...", p.Build.Image.Ref)
+	log.Plain("Using Docker executor with image %s ...", p.Build.Image.Ref)
+	for _, note := range p.Notes {
+		log.Plain("%s", note)
+	}
 	either, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	defer context.AfterFunc(cancel, func() { end(context.Cause(cancel)) })()
@@ -161,7 +164,7 @@ func (j *Job) helperUp(ctx context.Context, g *graph, log Section, volumes *futu
 		return err
 	}
 	defer g.span("helper")()
-	log.Line("Using helper image: %s", j.plan.OwnImage)
+	log.Plain("Using helper image: %s", j.plan.OwnImage)
 	ctx, cancel := steady(ctx)
 	defer cancel()
 	h := &j.plan.Helper.Container
