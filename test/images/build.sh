@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# Gets the images that the demo and the tests use: by pulling those that a public
+# registry has, else from Debian packages by the definitions beside this script.
+# What is made here is also pushed to the test engine's mirror, so that a job's
+# pull of docker:latest works without any public registry.
+#
+# An image carries the hash of its definition as a label: one that fits is left
+# alone, and so is one without the label, which came from a registry.
+#
+# usage: build.sh
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=../engine/lib.sh
+. "$here/../engine/lib.sh"
+say() { printf 'images: %s\n' "$*"; }
+
+label=lced.test.definition
+# The classic builder is in every engine, buildx is not.
+export DOCKER_BUILDKIT=0
+
+# directory, its parents' directories (comma), names. The order is that of making.
+# Names without a slash exist in the public registry.
+images() {
+    cat <<LIST
+busybox         -                   busybox:latest
+debian          -                   debian:bookworm-slim
+docker-io       debian,busybox      lced-test/docker-io:latest
+docker          docker-io           docker:latest docker:dind docker:24-dind
+docker-cli      docker-io           docker:cli
+docker-client   docker-io           lced-test/docker-client:latest
+nonroot         debian              lced-test/nonroot:latest
+entrypoint      busybox             lced-test/entrypoint:latest
+noshell         -                   lced-test/noshell:latest
+listener        busybox             lced-test/listener:latest
+dying           busybox             lced-test/dying:latest
+LIST
+}
+
+# definition DIR PARENTS: the hash of the files in DIR and of the parents' definitions.
+declare -A hash=()
+definition() {
+    local parent
+    {
+        sha256sum "$here/$1"/* | awk '{print $1}'
+        if [ "$1" = docker-cli ]; then sha256sum <"$here/docker/docker-entrypoint.sh"; fi
+        for parent in ${2//,/ }; do echo "${hash[$parent]:-}"; done
+    } | sha256sum | cut -c1-16
+}
+
+# public: can the public registry be reached? Asked once, for an image that our own
+# mirror never has, and only when something is missing.
+public=
+public() {
+    if [ -z "$public" ]; then
+        public=no
+        if timeout 15 docker pull -q hello-world:latest >/dev/null 2>&1; then public=yes; fi
+        [ $public = yes ] || say "no public registry answers; making the images from Debian packages"
+    fi
+    [ $public = yes ]
+}
+
+# context DIR: the build context as a tar archive.
+context() {
+    local dir=$work/context
+    rm -rf "$dir"
+    cp -r "$here/$1" "$dir"
+    case $1 in
+    busybox | noshell) cp /bin/busybox "$dir/" ;;
+    docker-cli) cp "$here/docker/docker-entrypoint.sh" "$dir/" ;;
+    esac
+    tar -C "$dir" --owner=0 --group=0 -c .
+}
+
+# made DIR NAMES...: the image of DIR under all its names.
+made() {
+    local dir=$1 name id
+    shift
+    if [ "$dir" = debian ]; then
+        "$here/debian/make.sh" "$work/debian" |
+            docker import -c 'CMD ["bash"]' -c "LABEL $label=${hash[$dir]}" - "$1" >/dev/null
+    else
+        context "$dir" | docker build -q --force-rm --label "$label=${hash[$dir]}" \
+            --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy \
+            -t "$1" - >/dev/null 2>"$work/log" || { cat "$work/log" >&2; fail "docker build of $1 failed"; }
+    fi
+    for name in "${@:2}"; do docker tag "$1" "$name"; done
+}
+
+# repository NAME: the name without tag, as the Docker Hub's protocol has it.
+repository() {
+    case $1 in
+    */*) echo "${1%:*}" ;;
+    *) echo "library/${1%:*}" ;;
+    esac
+}
+
+# in_mirror NAME: true as well where there is no mirror to be in.
+in_mirror() {
+    mirror >/dev/null || return 0
+    [ -d "$STATE/registry/docker/registry/v2/repositories/$(repository "$1")/_manifests/tags/${1##*:}" ]
+}
+
+# offered NAMES...: pushes to the mirror what was made here. The names that carry
+# the mirror's address are removed again.
+offered() {
+    local name remote address
+    address=$(mirror) || return 0
+    for name in "$@"; do
+        remote=$address/$(repository "$name"):${name##*:}
+        docker tag "$name" "$remote"
+        docker push -q "$remote" >/dev/null
+        docker rmi "$remote" >/dev/null
+    done
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# One question for all labels: "name hash" lines of what the engine has.
+mapfile -t wanted < <(images | awk '{for (i = 3; i <= NF; i++) print $i}')
+declare -A have=()
+while read -r name value; do have[$name]=${value:--}; done < <(
+    docker image inspect --format "{{\$l := index .Config.Labels \"$label\"}}{{range .RepoTags}}{{.}} {{\$l}}{{\"\n\"}}{{end}}" \
+        "${wanted[@]}" 2>/dev/null | grep .
+)
+
+while read -r dir parents names; do
+    hash[$dir]=$(definition "$dir" "${parents#-}")
+    read -ra names <<<"$names"
+    missing=()
+    unoffered=()
+    for name in "${names[@]}"; do
+        case ${have[$name]:-} in
+        -) ;;
+        "${hash[$dir]}") in_mirror "$name" || unoffered+=("$name") ;;
+        *) missing+=("$name") ;;
+        esac
+    done
+    begin=$SECONDS
+    if [ ${#missing[@]} -eq 0 ]; then
+        [ ${#unoffered[@]} -eq 0 ] || offered "${unoffered[@]}"
+    elif [[ ${names[0]} != */* ]] && public; then
+        for name in "${missing[@]}"; do
+            docker pull -q "$name" >/dev/null || fail "docker pull $name failed"
+        done
+        say "pulled ${missing[*]} in $((SECONDS - begin)) s"
+    else
+        made "$dir" "${names[@]}"
+        offered "${names[@]}"
+        say "made ${names[*]} in $((SECONDS - begin)) s"
+    fi
+done < <(images)
