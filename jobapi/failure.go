@@ -23,7 +23,7 @@ func MapFailureReason(reason string, supported []string) string {
 	for {
 		switch reason {
 		case "":
-			reason = ReasonScriptFailure
+			return ReasonScriptFailure
 		case ReasonScriptFailure, ReasonRunnerSystemFailure, ReasonJobExecutionTimeout, ReasonUnknownFailure:
 			return reason // known to every server
 		}
