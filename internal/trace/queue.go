@@ -70,6 +70,9 @@ func (q *queue) trim() {
 		n := min(excess, int64(len(s.waiting)))
 		s.waiting = s.waiting[:int64(len(s.waiting))-n]
 		excess -= n
+		if len(s.waiting) == 0 {
+			s.waiting = nil
+		}
 	}
 }
 

@@ -70,6 +70,9 @@ func (w *stream) Write(p []byte) (int, error) {
 	if s.closed {
 		return 0, fmt.Errorf("write to section %s of the job log: the section is closed", s.name)
 	}
+	if t.full() { // a job may go on to write gigabytes
+		return len(p), nil
+	}
 	text := w.filter.write(p, t.masks.Load())
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -117,6 +117,13 @@ func (t *Trace) Remove() error {
 	return nil
 }
 
+// full reports whether the log has reached its limit, so that nothing that is written now can come out.
+func (t *Trace) full() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.queue.out.over
+}
+
 func (t *Trace) sum() Sum {
 	t.mu.Lock()
 	defer t.mu.Unlock()
