@@ -1,0 +1,52 @@
+package dind
+
+import (
+	"net"
+	"slices"
+	"strings"
+)
+
+// probeScript asks the daemon on its unix socket until it answers. dockerd opens the socket long before it is initialised,
+// and lets requests wait until it is: so the script waits for the socket cheaply, and mostly runs docker once.
+//
+// It ends with the sidecar at the latest, since it runs in the sidecar's process namespace; 3000 rounds of 0.1 s are only a
+// bound for a runner that has gone away. A sleep that knows no fractions sleeps a second.
+const probeScript = `unset DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_TLS DOCKER_CONTEXT
+command -v docker >/dev/null || { echo 'no docker command in this image' >&2; exit 127; }
+case "${DOCKER_HOST:-}" in
+unix://*) ;;
+*)
+	socket=/var/run/docker.sock
+	uid=$(id -u)
+	[ "$uid" = 0 ] || socket="${XDG_RUNTIME_DIR:-/run/user/$uid}/docker.sock"
+	DOCKER_HOST="unix://$socket" ;;
+esac
+export DOCKER_HOST
+rounds=3000
+until [ -S "${DOCKER_HOST#unix://}" ] && docker version >/dev/null 2>&1; do
+	rounds=$((rounds - 1))
+	[ "$rounds" -gt 0 ] || { docker version >&2; exit 1; }
+	sleep 0.1 2>/dev/null || sleep 1
+done`
+
+// ReadyProbe is the command to run in a sidecar of this kind: it exits 0 when the daemon's API answers. It needs an image
+// for which [HasDockerCLI] holds, and exits 127 in others. It is nil for kinds that have no sidecar.
+func ReadyProbe(kind string) []string {
+	switch kind {
+	case KindTLS, KindPlain, KindSharedSocket:
+		return []string{"sh", "-c", probeScript}
+	}
+	return nil
+}
+
+// ReadyLine says whether a line of a sidecar's log tells that the daemon answers on its TCP port, for images without a docker
+// command. dockerd writes it after its initialisation, with all its listeners open, in text or JSON and on level info.
+func ReadyLine(line string) bool {
+	_, rest, found := strings.Cut(line, "API listen on ")
+	if !found {
+		return false
+	}
+	address, _, _ := strings.Cut(rest, `"`)
+	_, port, err := net.SplitHostPort(strings.TrimSpace(address))
+	return err == nil && slices.Contains([]string{plainPort, tlsPort}, port)
+}
