@@ -2,10 +2,13 @@ package config
 
 import (
 	"encoding"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
 	"time"
+
+	"lced-runner/jobapi"
 )
 
 // decoder fills configuration structs from the tree of a file; the tags of their fields say which values a key takes.
@@ -77,7 +80,9 @@ func (d *decoder) value(n *node, into reflect.Value, f field, key string) {
 		into.Set(reflect.New(into.Type().Elem()))
 		d.value(n, into.Elem(), f, key)
 	case reflect.String:
-		if d.expect(n, key, text) {
+		if into.Type() == reflect.TypeFor[jobapi.Secret]() && n.kind != text { // no message may show its value
+			d.fail(n.line, key, "expected a string, found %s", n.kind)
+		} else if d.expect(n, key, text) {
 			d.string(n, into, f, key)
 		}
 	case reflect.Bool:
@@ -176,7 +181,9 @@ func (d *decoder) duration(n *node, into reflect.Value, f field, key string) {
 	if n.kind == integer {
 		var nanoseconds int64
 		nanoseconds, err = parseInteger(n.text)
-		value = time.Duration(nanoseconds)
+		if value = time.Duration(nanoseconds); value != 0 {
+			d.warn(n.line, key, "is read as %s nanoseconds: if that is not meant, write a duration such as \"%ss\"", n.text, n.text)
+		}
 	}
 	if err != nil || n.kind != text && n.kind != integer || value < 0 {
 		d.fail(n.line, key, `expected a duration such as "10m" or "1h30m", found %s`, n.describe())
@@ -188,23 +195,26 @@ func (d *decoder) duration(n *node, into reflect.Value, f field, key string) {
 // text decodes into a type that reads its own text.
 func (d *decoder) text(n *node, into reflect.Value, f field, key string) {
 	_, isTime := into.Interface().(time.Time)
-	if n.kind == text || n.kind == moment && isTime || n.kind == integer && f.also == "integer" {
-		value := n.text
-		if isTime { // TOML and YAML let a space stand for the T
-			value = strings.ToUpper(strings.Replace(value, " ", "T", 1))
-		}
-		err := into.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(value))
-		if err == nil {
-			return
-		}
-		if isTime {
-			d.fail(n.line, key, "expected a date and time with a zone such as 2026-01-31T12:00:00Z, found %s", n.describe())
-			return
-		}
-		d.fail(n.line, key, "%v, found %q", err, n.text)
+	if n.kind != text && !(n.kind == moment && isTime) && !(n.kind == integer && f.also == "integer") {
+		d.expect(n, key, text)
 		return
 	}
-	d.expect(n, key, text)
+	value := n.text
+	if isTime { // TOML and YAML let a space stand for the T
+		value = strings.ToUpper(strings.Replace(value, " ", "T", 1))
+	}
+	err := into.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(value))
+	if err == nil {
+		return
+	}
+	expected := err.Error() // our own types say what they expect
+	switch into.Interface().(type) {
+	case time.Time:
+		expected = "expected a date and time with a zone, such as 2026-01-31T12:00:00Z"
+	case netip.Addr:
+		expected = "expected an IP address"
+	}
+	d.fail(n.line, key, "%s, found %q", expected, n.text)
 }
 
 func (d *decoder) list(n *node, into reflect.Value, f field, key string) {

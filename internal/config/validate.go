@@ -39,7 +39,7 @@ func (p *problems) runner(r *Runner, n *node, env func(string) string) {
 	}
 	p.volumes(r.Docker.Volumes, docker.child("volumes"))
 	if r.TLSCertFile == "" != (r.TLSKeyFile == "") {
-		p.fail(n.line, "runners.tls-cert-file", "and tls-key-file are needed together: set both or none")
+		p.fail(n.line, "runners.tls-cert-file", "needs tls-key-file, as that needs this: set both or none")
 	}
 }
 
@@ -67,7 +67,7 @@ func (p *problems) url(r *Runner, n *node) {
 	}
 	u, err := url.Parse(r.URL)
 	if err != nil || u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https" {
-		p.fail(n.line, "runners.url", "expected a URL such as https://gitlab.example.com, found %q", r.URL)
+		p.fail(n.line, "runners.url", "expected a URL such as https://gitlab.example.com, found %q", r.RawURL)
 	}
 }
 

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"fmt"
+	"errors"
 	"path"
 	"strings"
 )
@@ -16,33 +16,28 @@ type Volume struct {
 	Propagation string // "" or shared, slave, private, rshared, rslave, rprivate
 }
 
-// ParseVolume reads [source:]destination[:ro|rw|O][:z][:propagation], gitlab-runner's grammar. A comma may stand before label and propagation; mode and label may be in either
-// case. Errors say what is wrong with the entry.
+// ParseVolume reads [source:]destination[:ro|rw|O][:z][:propagation], gitlab-runner's grammar. A comma may stand before label and propagation; mode and label may
+// be in either case. Errors say what is expected; the caller names the entry.
 func ParseVolume(spec string) (Volume, error) {
 	parts := strings.Split(spec, ":")
-	options := []string{}
+	var options []string
 	for len(parts) > 1 && isOptions(parts[len(parts)-1]) {
 		options = append(strings.Split(parts[len(parts)-1], ","), options...)
 		parts = parts[:len(parts)-1]
 	}
-	var v Volume
-	switch len(parts) {
-	case 1:
-		v.Destination = parts[0]
-	case 2:
-		v.Source, v.Destination = parts[0], parts[1]
-		if v.Source == "" {
-			return Volume{}, fmt.Errorf("volume %q has an empty source: expected [source:]destination[:mode]", spec)
-		}
-	default:
-		return Volume{}, fmt.Errorf("volume %q is not [source:]destination[:mode]: the mode is ro or rw, then z, then a propagation such as rslave", spec)
+	v := Volume{Destination: parts[len(parts)-1]}
+	if len(parts) == 2 {
+		v.Source = parts[0]
+	}
+	if len(parts) > 2 || len(parts) == 2 && v.Source == "" {
+		return Volume{}, errors.New("expected [source:]destination[:mode], where the mode is ro or rw, then z, then a propagation such as rslave")
 	}
 	if v.Destination == "" || path.Clean(v.Destination) == "/" {
-		return Volume{}, fmt.Errorf("volume %q has no directory below / as destination", spec)
+		return Volume{}, errors.New("expected a directory below / as destination")
 	}
 	for _, option := range options {
-		if err := v.setOption(option); err != nil {
-			return Volume{}, fmt.Errorf("volume %q: %w", spec, err)
+		if !v.setOption(option) {
+			return Volume{}, errors.New("expected one mode, one label and one propagation at most")
 		}
 	}
 	return v, nil
@@ -51,14 +46,15 @@ func ParseVolume(spec string) (Volume, error) {
 // isOptions tells the trailing options from a path: `/a:ro` is a destination with a mode, while `cache:z/x` is a source with a destination.
 func isOptions(part string) bool {
 	for word := range strings.SplitSeq(part, ",") {
-		if new(Volume).setOption(word) != nil {
+		if !new(Volume).setOption(word) {
 			return false
 		}
 	}
 	return true
 }
 
-func (v *Volume) setOption(word string) error {
+// setOption sets the field that a word is for; false where it is no option, or the field has one already.
+func (v *Volume) setOption(word string) bool {
 	field, value := &v.Mode, strings.ToLower(word)
 	switch value {
 	case "ro", "rw":
@@ -69,13 +65,13 @@ func (v *Volume) setOption(word string) error {
 	case "shared", "slave", "private", "rshared", "rslave", "rprivate":
 		field = &v.Propagation
 	default:
-		return fmt.Errorf("unknown option %q", word)
+		return false
 	}
 	if *field != "" {
-		return fmt.Errorf("option %q comes after %q, but only one of its kind may be given", word, *field)
+		return false
 	}
 	*field = value
-	return nil
+	return true
 }
 
 // String is the entry in the form that the engine takes as a bind.
