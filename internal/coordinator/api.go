@@ -1,0 +1,202 @@
+package coordinator
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Bounds of bodies: GitLab's proxy refuses a job request above 32 KiB; a trace patch holds at most 1 MiB.
+const (
+	maxRequestBody = 32 << 10
+	maxPatchBody   = 1 << 20
+	maxBody        = 4 << 20
+)
+
+// api answers the calls of the job API. Each answer is a function of the request; the board is locked inside it.
+type api struct{ board *board }
+
+// reply is an answer before it is written, so that a fault can lose it.
+type reply struct {
+	status int
+	header http.Header
+	body   any // nil: no body
+}
+
+func replyJSON(status int, body any) reply {
+	return reply{status: status, header: http.Header{}, body: body}
+}
+
+func message(text string) any { return map[string]string{"message": text} }
+
+func (r reply) write(w http.ResponseWriter) {
+	for name, values := range r.header {
+		w.Header()[name] = values
+	}
+	if r.body == nil || r.status == http.StatusNoContent {
+		w.WriteHeader(r.status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(r.status)
+	// The client may have gone; it will ask again.
+	_ = json.NewEncoder(w).Encode(r.body)
+}
+
+// serve reads the body, applies a fault and writes the answer.
+func (a *api) serve(endpoint Endpoint, answer func(*http.Request, []byte) reply) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err != nil {
+			// Cut short by the client, or too large for any call.
+			replyJSON(http.StatusRequestEntityTooLarge, message("413 Request Entity Too Large")).write(w)
+			return
+		}
+		name := endpoint
+		if endpoint == EndpointUpdate && isFinalUpdate(body) {
+			name = EndpointFinal
+		}
+		id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
+		fault := a.board.nextFault(name, id)
+		if fault.apply(r.Context(), w) {
+			return
+		}
+		out := answer(r, body)
+		if fault != nil && fault.Lose {
+			hangUp(w)
+			return
+		}
+		out.write(w)
+	}
+}
+
+func isFinalUpdate(body []byte) bool {
+	var update struct{ State string }
+	return json.Unmarshal(body, &update) == nil && (update.State == StateSuccess || update.State == StateFailed)
+}
+
+func (a *api) verify(r *http.Request, body []byte) reply {
+	b := a.board
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fields := b.readJSON("POST /runners/verify", r, body, verifyFields())
+	b.checkIdentity("POST /runners/verify", r, fields)
+	token, _ := fields["token"].(string)
+	known, ok := b.runners[token]
+	if !ok {
+		return replyJSON(http.StatusForbidden, message("403 Forbidden"))
+	}
+	return replyJSON(http.StatusOK, map[string]any{"id": known.ID, "token": known.Token, "token_expires_at": nil})
+}
+
+func (a *api) request(r *http.Request, body []byte) reply {
+	b := a.board
+	if len(body) > maxRequestBody {
+		b.lockedBreach("POST /jobs/request: body of %d bytes, more than 32 KiB", len(body))
+		return replyJSON(http.StatusRequestEntityTooLarge, message("413 Request Entity Too Large"))
+	}
+	b.mu.Lock()
+	fields := b.readJSON("POST /jobs/request", r, body, requestFields())
+	b.checkIdentity("POST /jobs/request", r, fields)
+	token, _ := fields["token"].(string)
+	systemID, _ := fields["system_id"].(string)
+	asker, ok := b.runners[token]
+	if !ok {
+		b.mu.Unlock()
+		return replyJSON(http.StatusForbidden, message("403 Forbidden"))
+	}
+	known, _ := fields["last_update"].(string)
+	if known == b.lastUpdate && b.options.LongPoll > 0 {
+		b.mu.Unlock()
+		return a.hold(r, known)
+	}
+	defer b.mu.Unlock()
+	var taken *job
+	if known != b.lastUpdate {
+		taken = b.take(asker, systemID, featuresOf(fields))
+	}
+	if taken == nil {
+		if asker.polledEmpty(systemID, b.options.PollInterval) {
+			b.breach("POST /jobs/request: runner %d asked more than %d times within %s although there was no job", asker.ID, maxEmptyPolls, b.options.PollInterval)
+		}
+		out := replyJSON(http.StatusNoContent, nil)
+		out.header.Set("X-GitLab-Last-Update", b.lastUpdate)
+		return out
+	}
+	payload, err := b.payload(taken)
+	if err != nil {
+		taken.FailureReason = "data_integrity_failure"
+		b.end(taken, StateFailed)
+		return replyJSON(http.StatusInternalServerError, message(err.Error()))
+	}
+	return replyJSON(http.StatusCreated, payload)
+}
+
+// hold keeps a request until a job becomes pending, as Workhorse does: it is answered without a job even then, and the job
+// comes with the next request.
+func (a *api) hold(r *http.Request, known string) reply {
+	timer := time.NewTimer(a.board.options.LongPoll)
+	defer timer.Stop()
+	out := replyJSON(http.StatusNoContent, nil)
+	out.header.Set("Gitlab-Ci-Builds-Polling", "yes")
+	for {
+		a.board.mu.Lock()
+		current, changed := a.board.lastUpdate, a.board.changed
+		a.board.mu.Unlock()
+		if current != known {
+			return out
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return out
+		case <-r.Context().Done():
+			return out
+		}
+	}
+}
+
+// contact finds the job of a call and checks its token. With ok the job token works; else the reply is the answer.
+func (b *board) contact(call string, r *http.Request, bodyToken string) (j *job, answer reply, ok bool) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	j, known := b.jobs[id]
+	if err != nil || !known {
+		return nil, replyJSON(http.StatusNotFound, message("404 Not Found")), false
+	}
+	header := r.Header.Get("Job-Token")
+	token := header
+	if bodyToken != "" {
+		token = bodyToken
+	}
+	if header != "" && header != token {
+		b.breach("%s: token in the body and JOB-TOKEN header differ", call)
+	}
+	if token != j.Token {
+		b.breach("%s: wrong job token", call)
+		return nil, replyJSON(http.StatusForbidden, message("403 Forbidden")), false
+	}
+	out := replyJSON(http.StatusOK, nil)
+	out.header.Set("Job-Status", j.State)
+	if !j.alive() {
+		out.status, out.body = http.StatusForbidden, message("403 Forbidden - Job is not running")
+		return j, out, false
+	}
+	b.checkSilence(j)
+	j.contact = time.Now()
+	return j, out, true
+}
+
+func isMediaType(r *http.Request, want string) bool {
+	got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && got == want
+}
+
+func (b *board) rangeOf(j *job) string { return fmt.Sprintf("0-%d", len(j.trace)) }
+
+func (b *board) traceInterval() string {
+	return strconv.Itoa(max(1, int(b.options.TraceInterval/time.Second)))
+}

@@ -1,0 +1,93 @@
+package coordinator
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// maxSilence is how long a job may be without any call of its runner. gitlab-runner keeps it alive every 30 s at most 60 s
+// late; GitLab itself gives up after an hour.
+const maxSilence = 2 * time.Minute
+
+// minSecret is the length below which a masked value is not looked for: GitLab allows no shorter ones.
+const minSecret = 8
+
+// Violations lists what runners did against the protocol, oldest first. It holds no secrets.
+func (s *Server) Violations() []string {
+	b := s.board
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id := int64(1); id <= b.lastJob; id++ {
+		if j := b.jobs[id]; j.alive() {
+			b.checkSilence(j)
+		}
+	}
+	return slices.Clone(b.breaches)
+}
+
+func (b *board) breach(format string, args ...any) {
+	b.breaches = append(b.breaches, fmt.Sprintf(format, args...))
+}
+
+// lockedBreach is breach for callers that have not locked the board.
+func (b *board) lockedBreach(format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.breach(format, args...)
+}
+
+// checkSilence reports a runner that let a job go without a call for too long, once per silence.
+func (b *board) checkSilence(j *job) {
+	silence := time.Since(j.contact)
+	if silence <= maxSilence {
+		j.silenceFrom = time.Time{}
+		return
+	}
+	if j.silenceFrom.Equal(j.contact) {
+		return
+	}
+	j.silenceFrom = j.contact
+	b.breach("job %d: no call for %s, want a keep-alive every 30 s", j.ID, silence.Round(time.Second))
+}
+
+// checkAfterEnd looks at a patch of a job that is over: one is bound to happen after a cancel.
+func (b *board) checkAfterEnd(call string, j *job) {
+	switch {
+	case j.final != "":
+		b.breach("%s: after the final state", call)
+	case j.told:
+		b.breach("%s: although the runner was told that the job is %s", call, j.State)
+	}
+	j.told = true
+}
+
+// checkTrace looks at the whole log of a job that its runner has ended.
+func (b *board) checkTrace(j *job) {
+	secrets := slices.Clone(j.secrets)
+	for token := range b.runners {
+		secrets = append(secrets, token)
+	}
+	for _, secret := range secrets {
+		if len(secret) >= minSecret && bytes.Contains(j.trace, []byte(secret)) {
+			b.breach("job %d: a token or masked value is readable in the log", j.ID)
+			break
+		}
+	}
+	for _, complaint := range checkSections(j.trace) {
+		b.breach("job %d: %s", j.ID, complaint)
+	}
+}
+
+// failureReasons is what the payload lists as accepted, the names of a 19.x server that a runner may send.
+func failureReasons() []string {
+	return []string{
+		"unknown_failure", "script_failure", "api_failure", "stuck_or_timeout_failure", "runner_system_failure",
+		"missing_dependency_failure", "runner_unsupported", "job_execution_timeout", "trace_size_exceeded",
+		"runner_configuration_error", "runner_external_dependency_failure", "runner_interrupted",
+	}
+}
+
+// acceptedReasons is what a runner may send. Every listed name is; a Patch may list fewer, which a test asserts itself.
+func acceptedReasons() []string { return failureReasons() }

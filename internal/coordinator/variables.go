@@ -1,0 +1,201 @@
+package coordinator
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"lced-runner/internal/ciyaml"
+)
+
+// variables gives what a job gets, in the order in which a later definition wins: predefined, then the file's, where the
+// job's own replace the pipeline's, then the project's.
+func (b *board) variables(j *job) []Variable {
+	out := b.jobVariables(j)
+	out = append(out, b.serverVariables()...)
+	out = append(out, b.projectVariables(j.pipeline)...)
+	out = append(out, b.pipelineVariables(j.pipeline)...)
+	out = append(out, commitVariables(j.pipeline)...)
+	out = append(out, b.runnerVariables(j)...)
+	out = append(out, fileVariables(j.pipeline.source.Pipeline.Variables, j.spec.Variables)...)
+	out = append(out, j.pipeline.source.Variables...)
+	if j.pipeline.source.Repository.Dir == "" && !hasKey(out, "GIT_STRATEGY") {
+		out = append(out, public("GIT_STRATEGY", "none"))
+	}
+	return out
+}
+
+func public(key, value string) Variable { return Variable{Key: key, Value: value, Public: true} }
+
+// fromOutside is for values that people write freely: a $ in them means nothing.
+func fromOutside(key, value string) Variable {
+	return Variable{Key: key, Value: value, Public: true, Raw: true}
+}
+
+func (b *board) jobVariables(j *job) []Variable {
+	page := b.projectURL(j.pipeline)
+	return []Variable{
+		public("CI_PIPELINE_ID", strconv.FormatInt(j.Pipeline, 10)),
+		public("CI_PIPELINE_URL", fmt.Sprintf("%s/-/pipelines/%d", page, j.Pipeline)),
+		public("CI_JOB_ID", strconv.FormatInt(j.ID, 10)),
+		public("CI_JOB_URL", fmt.Sprintf("%s/-/jobs/%d", page, j.ID)),
+		{Key: "CI_JOB_TOKEN", Value: j.Token, Masked: true},
+		public("CI_JOB_STARTED_AT", j.HandedOut.UTC().Format(time.RFC3339)),
+		{Key: "CI_REPOSITORY_URL", Value: b.repositoryURL(j)},
+		fromOutside("CI_JOB_NAME", j.Name),
+		public("CI_JOB_NAME_SLUG", slug(j.Name)),
+		fromOutside("CI_JOB_GROUP_NAME", j.Name),
+		fromOutside("CI_JOB_STAGE", j.Stage),
+		public("CI_NODE_TOTAL", "1"),
+		public("CI", "true"),
+		public("GITLAB_CI", "true"),
+		public("GITLAB_FEATURES", ""),
+	}
+}
+
+func (b *board) serverVariables() []Variable {
+	port := b.base.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[b.base.Scheme]
+	}
+	host := b.base.Hostname()
+	return []Variable{
+		public("CI_SERVER_URL", b.base.String()),
+		public("CI_SERVER_HOST", host),
+		public("CI_SERVER_FQDN", b.base.Host),
+		public("CI_SERVER_PORT", port),
+		public("CI_SERVER_PROTOCOL", b.base.Scheme),
+		public("CI_SERVER_SHELL_SSH_HOST", host),
+		public("CI_SERVER_SHELL_SSH_PORT", "22"),
+		public("CI_SERVER_NAME", "GitLab"),
+		public("CI_SERVER_VERSION", "19.3.0"), // the GitLab whose protocol is spoken here
+		public("CI_SERVER_VERSION_MAJOR", "19"),
+		public("CI_SERVER_VERSION_MINOR", "3"),
+		public("CI_SERVER_VERSION_PATCH", "0"),
+		public("CI_SERVER_REVISION", "local"),
+		public("CI_API_V4_URL", b.base.String()+"/api/v4"),
+		public("CI_API_GRAPHQL_URL", b.base.String()+"/api/graphql"),
+		public("CI_TEMPLATE_REGISTRY_HOST", "registry.gitlab.com"),
+	}
+}
+
+func (b *board) projectVariables(p *pipeline) []Variable {
+	name, namespace := path.Base(p.project.path), path.Dir(p.project.path)
+	root, _, _ := strings.Cut(namespace, "/")
+	branch := p.source.Repository.withDefaults().DefaultBranch
+	return []Variable{
+		public("CI_PROJECT_ID", strconv.FormatInt(p.project.id, 10)),
+		public("CI_PROJECT_NAME", name),
+		fromOutside("CI_PROJECT_TITLE", name),
+		fromOutside("CI_PROJECT_DESCRIPTION", ""),
+		public("CI_PROJECT_PATH", p.project.path),
+		public("CI_PROJECT_PATH_SLUG", slug(p.project.path)),
+		public("CI_PROJECT_NAMESPACE", namespace),
+		public("CI_PROJECT_NAMESPACE_SLUG", slug(namespace)),
+		public("CI_PROJECT_NAMESPACE_ID", "1"),
+		public("CI_PROJECT_ROOT_NAMESPACE", root),
+		public("CI_PROJECT_URL", b.projectURL(p)),
+		public("CI_PROJECT_VISIBILITY", "private"),
+		public("CI_PROJECT_REPOSITORY_LANGUAGES", ""),
+		public("CI_PROJECT_CLASSIFICATION_LABEL", ""),
+		fromOutside("CI_DEFAULT_BRANCH", branch),
+		public("CI_DEFAULT_BRANCH_SLUG", slug(branch)),
+		public("CI_CONFIG_PATH", ".gitlab-ci.yml"),
+	}
+}
+
+func (b *board) pipelineVariables(p *pipeline) []Variable {
+	return []Variable{
+		public("CI_PIPELINE_IID", strconv.FormatInt(p.id, 10)),
+		public("CI_PIPELINE_SOURCE", "push"),
+		public("CI_PIPELINE_CREATED_AT", p.created.UTC().Format(time.RFC3339)),
+		public("GITLAB_USER_ID", "1"),
+		public("GITLAB_USER_EMAIL", "root@"+b.base.Hostname()),
+		public("GITLAB_USER_LOGIN", "root"),
+		public("GITLAB_USER_NAME", "Administrator"),
+	}
+}
+
+func commitVariables(p *pipeline) []Variable {
+	r := p.source.Repository.withDefaults()
+	title, rest, _ := strings.Cut(p.commit.message, "\n")
+	kind := "CI_COMMIT_BRANCH"
+	if r.Tag {
+		kind = "CI_COMMIT_TAG"
+	}
+	return []Variable{
+		public("CI_COMMIT_SHA", p.commit.sha),
+		public("CI_COMMIT_SHORT_SHA", p.commit.sha[:8]),
+		public("CI_COMMIT_BEFORE_SHA", p.beforeSHA()),
+		fromOutside("CI_COMMIT_REF_NAME", r.Ref),
+		public("CI_COMMIT_REF_SLUG", slug(r.Ref)),
+		fromOutside(kind, r.Ref),
+		public("CI_COMMIT_REF_PROTECTED", "false"),
+		public("CI_COMMIT_TIMESTAMP", p.commit.timestamp),
+		fromOutside("CI_COMMIT_AUTHOR", p.commit.author),
+		fromOutside("CI_COMMIT_MESSAGE", p.commit.message),
+		fromOutside("CI_COMMIT_TITLE", title),
+		fromOutside("CI_COMMIT_DESCRIPTION", strings.TrimPrefix(rest, "\n")),
+	}
+}
+
+// runnerVariables are empty until a runner took the job.
+func (b *board) runnerVariables(j *job) []Variable {
+	for _, r := range b.runners {
+		if r.ID == j.RunnerID {
+			tags, _ := json.Marshal(append([]string{}, r.Tags...)) // strings always marshal
+			return []Variable{
+				public("CI_RUNNER_ID", strconv.FormatInt(r.ID, 10)),
+				fromOutside("CI_RUNNER_DESCRIPTION", r.Description),
+				public("CI_RUNNER_TAGS", string(tags)),
+			}
+		}
+	}
+	return nil
+}
+
+func fileVariables(global, own []ciyaml.Variable) []Variable {
+	var out []Variable
+	at := map[string]int{}
+	for _, v := range append(append([]ciyaml.Variable{}, global...), own...) {
+		made := Variable{Key: v.Name, Value: v.Value, Public: true, Raw: v.Raw}
+		if i, known := at[v.Name]; known {
+			out[i] = made
+			continue
+		}
+		at[v.Name] = len(out)
+		out = append(out, made)
+	}
+	return out
+}
+
+func (b *board) projectURL(p *pipeline) string { return b.base.String() + "/" + p.project.path }
+
+func (b *board) repositoryURL(j *job) string {
+	return fmt.Sprintf("%s://gitlab-ci-token:%s@%s%s/%s.git", b.base.Scheme, j.Token, b.base.Host, b.base.Path, j.pipeline.project.path)
+}
+
+func (p *pipeline) beforeSHA() string {
+	if before := p.source.Repository.BeforeSHA; before != "" {
+		return before
+	}
+	return strings.Repeat("0", len(p.commit.sha))
+}
+
+// slug is GitLab's: lower case, at most 63 characters, everything but letters and digits a dash, none at the ends.
+func slug(text string) string {
+	var out strings.Builder
+	for _, c := range strings.ToLower(text) {
+		if c < 'a' || c > 'z' {
+			if c < '0' || c > '9' {
+				c = '-'
+			}
+		}
+		out.WriteRune(c)
+	}
+	cut := out.String()
+	return strings.Trim(cut[:min(len(cut), 63)], "-")
+}
