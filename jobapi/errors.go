@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -32,7 +33,10 @@ type StatusError struct {
 
 func (e *StatusError) Error() string {
 	text := fmt.Sprintf("gitlab answered %d %s", e.Status, http.StatusText(e.Status))
-	if e.Message != "" {
+	switch {
+	case strings.HasPrefix(e.Message, strconv.Itoa(e.Status)+" "):
+		text = "gitlab answered " + e.Message // most of GitLab's own messages repeat the status
+	case e.Message != "":
 		text += ": " + e.Message
 	}
 	if e.reason != nil {

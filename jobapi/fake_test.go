@@ -22,7 +22,8 @@ type reply struct {
 	status int
 	header map[string]string
 	body   string
-	cut    bool // close the connection after the body, before its announced end; with status 0 before any answer
+	hold   time.Duration // before the answer, as a long poll does
+	cut    bool          // close the connection after the body, before its announced end; with status 0 before any answer
 }
 
 // seen is one request as the fake server saw it.
@@ -55,6 +56,7 @@ func (f *fakeGitLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.seen = append(f.seen, seen{time.Now(), r.Method, r.RequestURI, r.Header, string(body)})
 	answer := f.replies[min(n, len(f.replies)-1)]
 	f.mu.Unlock()
+	_ = sleep(r.Context(), answer.hold) // until the client goes away
 	for key, value := range answer.header {
 		w.Header().Set(key, value)
 	}
@@ -115,7 +117,7 @@ func start(t *testing.T, options Options, replies ...reply) (*Client, *fakeGitLa
 		}
 	}
 	if options.URL == "" {
-		options.URL = "http://gitlab.example.com"
+		options.URL = "http://localhost" // never reached through a proxy of the environment
 	}
 	options.Token = runnerToken
 	if options.SystemID == "" {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Job is the payload of a job as the server hands it out. Absent and null fields are zero values; fields that no
@@ -52,7 +53,8 @@ func (j Job) LogValue() slog.Value { return slog.StringValue(j.String()) }
 
 // hasContent is false for an absent value, null and the empty list, object or string.
 func hasContent(raw json.RawMessage) bool {
-	return len(raw) > 0 && !slices.Contains([]string{"null", "[]", "{}", `""`}, string(raw))
+	text := strings.Join(strings.Fields(string(raw)), "")
+	return !slices.Contains([]string{"", "null", "[]", "{}", `""`}, text)
 }
 
 // JobInfo names the job and what it belongs to.

@@ -184,7 +184,7 @@ func TestUnsupportedExecutorOpts(t *testing.T) {
 func TestJobOptionalObjects(t *testing.T) {
 	t.Parallel()
 	for payload, want := range map[string]bool{
-		`{}`: false, `{"inputs": null, "secrets": null}`: false, `{"inputs": [], "secrets": {}}`: false,
+		`{}`: false, `{"inputs": null, "secrets": null}`: false, `{"inputs": [], "secrets": {}}`: false, `{"inputs": [ ], "secrets": { }}`: false,
 		`{"inputs": [{"key": "k"}], "secrets": {"A": {}}}`: true,
 	} {
 		var job Job

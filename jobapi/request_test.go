@@ -3,7 +3,9 @@ package jobapi
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +25,7 @@ func TestRequestReplies(t *testing.T) {
 		"none":               {reply: reply{status: 204}},
 		"held, then none":    {reply: reply{status: 204, header: map[string]string{"Gitlab-Ci-Builds-Polling": "yes"}}},
 		"lost a race":        {reply: reply{status: 409}},
-		"token dead":         {reply: reply{status: 403, body: `{"message":"403 Forbidden"}`}, err: "403 Forbidden", unhealthy: true},
+		"token dead":         {reply: reply{status: 403, body: `{"message":"403 Forbidden"}`}, err: "gitlab answered 403 Forbidden: the runner token", unhealthy: true},
 		"orphaned":           {reply: reply{status: 422, body: `{"message":{"runner":["is orphaned"]}}`}, err: "is orphaned"},
 		"limited":            {reply: reply{status: 429, body: `{"error":"slow down"}`}, err: "slow down"},
 		"too large":          {reply: reply{status: 413}, err: "413"},
@@ -88,7 +90,7 @@ func TestRequestLastUpdate(t *testing.T) {
 func TestRequestOnTheWire(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		client, fake := start(t, Options{URL: "http://gitlab.example.com/sub/path/"}, reply{status: 204})
+		client, fake := start(t, Options{URL: "http://localhost/sub/path/"}, reply{status: 204})
 		for range 2 {
 			if _, err := client.Request(t.Context()); err != nil {
 				t.Fatal(err)
@@ -160,20 +162,60 @@ func TestRequestBadPayload(t *testing.T) {
 	}
 }
 
-// A held long poll is no fault and ends with its context, with the context's cause.
-func TestRequestEndsWithContext(t *testing.T) {
+// A long poll that the server holds is no fault.
+func TestRequestHeld(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		stop := errors.New("drain")
-		client, _ := start(t, Options{}, reply{status: 429, header: map[string]string{"Retry-After": "600"}})
-		ctx, cancel := context.WithCancelCause(t.Context())
-		begin := time.Now()
-		time.AfterFunc(30*time.Second, func() { cancel(stop) })
-		if _, err := client.Request(ctx); !errors.Is(err, stop) {
-			t.Errorf("error %v", err)
-		}
-		if took := time.Since(begin); took != 30*time.Second {
-			t.Errorf("took %v", took)
+		client, _ := start(t, Options{}, reply{status: 204, hold: 2 * time.Minute})
+		if job, err := client.Request(t.Context()); job != nil || err != nil {
+			t.Error(job, err)
 		}
 	})
+}
+
+// A held poll and a back-off both end with their context at once, and say why.
+func TestRequestEndsWithContext(t *testing.T) {
+	t.Parallel()
+	for name, slow := range map[string]reply{
+		"held":     {status: 204, hold: time.Minute},
+		"back-off": {status: 429, header: map[string]string{"Retry-After": "600"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				stop := errors.New("drain")
+				client, fake := start(t, Options{}, slow)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				begin := time.Now()
+				time.AfterFunc(30*time.Second, func() { cancel(stop) })
+				if _, err := client.Request(ctx); !errors.Is(err, stop) {
+					t.Errorf("error %v", err)
+				}
+				if took := time.Since(begin); took != 30*time.Second {
+					t.Errorf("took %v", took)
+				}
+				if n := len(fake.requests()); n != 1 {
+					t.Errorf("%d requests", n)
+				}
+			})
+		})
+	}
+}
+
+// Checklist 11: a refused token counts as unhealthy, a GitLab that is not there does not.
+func TestRequestWithoutServer(t *testing.T) {
+	t.Parallel()
+	client, err := newClient(Options{URL: "http://localhost", Token: runnerToken}, func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Request(t.Context())
+	if Unhealthy(err) || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("error %v", err)
+	}
+	if want := `ask for a job: Post "http://localhost/api/v4/jobs/request": dial tcp: connection refused`; err.Error() != want {
+		t.Errorf("error %q, want %q", err, want)
+	}
 }
