@@ -2,19 +2,24 @@ package trace
 
 // filter hides secrets in one stream, in gitlab-runner's order: masked values, URL parameters, tokens by their prefix.
 type filter struct {
+	secrets  *secrets
 	values   valueFilter
 	params   paramFilter
 	prefixes prefixFilter
 	a, b     []byte // the text between two steps; kept to be used again
 }
 
-func (t *Trace) newFilter() filter {
-	return filter{values: valueFilter{masks: t.masks.Load()}, prefixes: prefixFilter{prefixes: t.prefixes}}
+func newFilter(s *secrets) filter {
+	return filter{
+		secrets:  s,
+		values:   valueFilter{masks: s.masks.Load()},
+		prefixes: prefixFilter{prefixes: s.prefixes},
+	}
 }
 
 // write returns what can be said about the text after p. The result is valid until the next call.
-func (f *filter) write(p []byte, masks *automaton) []byte {
-	f.a = f.values.write(f.a[:0], p, masks)
+func (f *filter) write(p []byte) []byte {
+	f.a = f.values.write(f.a[:0], p, f.secrets.masks.Load())
 	return f.hideTokens()
 }
 
@@ -28,11 +33,4 @@ func (f *filter) hideTokens() []byte {
 	f.b = f.params.write(f.b[:0], f.a)
 	f.a = f.prefixes.write(f.a[:0], f.b)
 	return f.a
-}
-
-// hide returns a whole text without its secrets.
-func (t *Trace) hide(text string) string {
-	f := t.newFilter()
-	hidden := string(f.write([]byte(text), t.masks.Load()))
-	return hidden + string(f.flush())
 }

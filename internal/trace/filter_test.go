@@ -8,22 +8,16 @@ import (
 	"testing"
 )
 
-func newTestFilter(masks, prefixes []string) *Trace {
-	t := &Trace{prefixes: newAutomaton(append(tokenPrefixes(), prefixes...))}
-	t.addMasks(masks...)
-	return t
-}
-
 // run sends text through one filter in chunks of the given sizes, used in turn; no sizes mean one chunk.
-func run(tr *Trace, text []byte, sizes []byte) string {
-	f := tr.newFilter()
+func run(s *secrets, text []byte, sizes []byte) string {
+	f := newFilter(s)
 	var out []byte
 	for i := 0; len(text) > 0; i++ {
 		n := len(text)
 		if len(sizes) > 0 {
 			n = min(n, int(sizes[i%len(sizes)])%16+1)
 		}
-		out = append(out, f.write(slices.Clone(text[:n]), tr.masks.Load())...)
+		out = append(out, f.write(slices.Clone(text[:n]))...)
 		text = text[n:]
 	}
 	return string(append(out, f.flush()...))
@@ -56,6 +50,7 @@ func TestFilter(t *testing.T) {
 		{name: "URL parameters", in: "?X-Amz-Signature=a&x-amz-credential=b&rss_token=c\nd", want: "?X-Amz-Signature=[MASKED]&x-amz-credential=[MASKED]&rss_token=[MASKED]\nd"},
 		{name: "longest URL parameter", in: "?x-amz-security-token=a", want: "?x-amz-security-token=[MASKED]"},
 		{name: "URL parameter of another name", in: "?private_tokens=a&private_toke=b&xprivate_token=c", want: "?private_tokens=a&private_toke=b&xprivate_token=c"},
+		{name: "long URL parameter", in: "?x-amz-security-token-and-more=a&rss_token=b", want: "?x-amz-security-token-and-more=a&rss_token=[MASKED]"},
 		{name: "no URL parameter", in: "private_token=abc", want: "private_token=abc"},
 		{name: "token", in: "glpat-abc.D_e=f-0, glpat-", want: "glpat-[MASKED], glpat-"},
 		{name: "token at the end", in: "x glrt-t1_abc", want: "x glrt-[MASKED]"},
@@ -65,11 +60,11 @@ func TestFilter(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			tr := newTestFilter(tt.masks, tt.prefixes)
-			if got := run(tr, []byte(tt.in), nil); got != tt.want {
+			secrets := newSecrets(tt.masks, tt.prefixes)
+			if got := run(secrets, []byte(tt.in), nil); got != tt.want {
 				t.Errorf("whole: got %q, want %q", got, tt.want)
 			}
-			if got := run(tr, []byte(tt.in), []byte{0}); got != tt.want {
+			if got := run(secrets, []byte(tt.in), []byte{0}); got != tt.want {
 				t.Errorf("byte by byte: got %q, want %q", got, tt.want)
 			}
 		})
@@ -78,8 +73,8 @@ func TestFilter(t *testing.T) {
 
 func TestFilterHoldsBackOnlyBeginnings(t *testing.T) {
 	t.Parallel()
-	tr := newTestFilter([]string{"secret", "cow"}, nil)
-	f := tr.newFilter()
+	secrets := newSecrets([]string{"secret", "cow"}, nil)
+	f := newFilter(secrets)
 	for _, step := range []struct{ in, want string }{
 		{"a sec", "a "},
 		{"ond", "second"},
@@ -87,7 +82,7 @@ func TestFilterHoldsBackOnlyBeginnings(t *testing.T) {
 		{"sec", ""},
 		{"ow", "se[MASKED]"},
 	} {
-		if got := string(f.write([]byte(step.in), tr.masks.Load())); got != step.want {
+		if got := string(f.write([]byte(step.in))); got != step.want {
 			t.Errorf("after %q: got %q, want %q", step.in, got, step.want)
 		}
 	}
@@ -95,14 +90,22 @@ func TestFilterHoldsBackOnlyBeginnings(t *testing.T) {
 
 func TestAddMaskSeesWhatIsHeldBack(t *testing.T) {
 	t.Parallel()
-	tr := newTestFilter([]string{"abcdef", "cd"}, nil)
-	f := tr.newFilter()
-	got := string(f.write([]byte("xabcd"), tr.masks.Load()))
-	tr.AddMask("bcdx")
-	got += string(f.write([]byte("x!"), tr.masks.Load()))
-	got += string(f.flush())
-	if want := "xa[MASKED]!"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	for _, tt := range []struct{ name, before, added, after, want string }{
+		{"a new value begins there", "xabcd", "bcdx", "x!", "xa[MASKED]!"},
+		{"it is hidden already", "aaa", "zz", "b", "[MASKED]b"},
+		{"an old value goes on", "abc", "zz", "def", "[MASKED]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			secrets := newSecrets([]string{"abcdef", "cd", "aa"}, nil)
+			f := newFilter(secrets)
+			got := string(f.write([]byte(tt.before)))
+			secrets.add(tt.added)
+			got += string(f.write([]byte(tt.after)))
+			if got += string(f.flush()); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
 	}
 }
 
@@ -164,7 +167,7 @@ func FuzzTokens(f *testing.F) {
 	f.Add([]byte("?rss_token=?rss_token=&&rss_token=a b"), []byte{2, 1})
 	params := regexp.MustCompile(`([?&](?i:private_token|authenticity_token|rss_token|x-amz-(?:signature|credential|security-token))=)[^?&\x00-\x20\x7f]*`)
 	prefixes := regexp.MustCompile(`(` + strings.Join(tokenPrefixes(), "|") + `)[A-Za-z0-9._=-]+`)
-	tr := newTestFilter(nil, nil)
+	secrets := newSecrets(nil, nil)
 	f.Fuzz(func(t *testing.T, text []byte, sizes []byte) {
 		if bytes.ContainsAny(text, "ſK") {
 			t.Skip("the reference folds these letters to s and k")
@@ -172,7 +175,7 @@ func FuzzTokens(f *testing.F) {
 		want := latin1(text)
 		want = params.ReplaceAllString(want, "${1}[MASKED]")
 		want = prefixes.ReplaceAllString(want, "${1}[MASKED]")
-		if got := latin1([]byte(run(tr, text, sizes))); got != want {
+		if got := latin1([]byte(run(secrets, text, sizes))); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	})
@@ -192,13 +195,13 @@ func BenchmarkFilter(b *testing.B) {
 	for i := range 30 {
 		masks = append(masks, strings.Repeat(string(rune('a'+i%26)), 3)+"-secret-value-"+string(rune('a'+i%26)))
 	}
-	tr := newTestFilter(masks, nil)
+	secrets := newSecrets(masks, nil)
 	line := "drwxr-xr-x 2 root root 4096 Nov 23 14:21 go/pkg/mod/github.com/example/module@v1.2.3/file_test.go: ok\n"
 	chunk := []byte(strings.Repeat(line, 32<<10/len(line)))
-	f := tr.newFilter()
+	f := newFilter(secrets)
 	b.SetBytes(int64(len(chunk)))
 	b.ReportAllocs()
 	for b.Loop() {
-		f.write(chunk, tr.masks.Load())
+		f.write(chunk)
 	}
 }

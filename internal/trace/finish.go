@@ -26,12 +26,12 @@ func (t *Trace) Finish(ctx context.Context, up Uploader, tries int) error {
 		if err == nil {
 			return nil
 		}
-		if n >= tries || ctx.Err() != nil {
+		if n >= tries {
 			return fmt.Errorf("deliver end of job log and final state (try %d): %w", n, err)
 		}
 		// Jitter, or a server that comes back would meet all runners at once.
-		if err := sleep(ctx, pause/2+rand.N(pause/2)); err != nil {
-			return fmt.Errorf("deliver end of job log and final state (try %d): %w", n, err)
+		if ended := sleep(ctx, pause/2+rand.N(pause/2)); ended != nil {
+			return fmt.Errorf("deliver end of job log and final state: %w; last try: %w", ended, err)
 		}
 		pause = min(2*pause, longestPause)
 	}
@@ -65,7 +65,7 @@ func (u *upload) deliver(ctx context.Context) error {
 // flush sends patches back to back until the server has the whole log, or does not want it any more.
 func (u *upload) flush(ctx context.Context) error {
 	for {
-		chunk, err := u.trace.unsent()
+		chunk, err := u.unsent()
 		if err != nil || len(chunk) == 0 {
 			return err
 		}

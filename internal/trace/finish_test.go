@@ -12,26 +12,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestFinish(t *testing.T) {
-	t.Parallel()
-	const log = "0123456789"
-	final := "final " + crc(log)
+const finishLog = "0123456789"
+
+// finishCase is one way in which a server may answer to the end of a job.
+type finishCase struct {
+	name         string
+	patch, final []answer
+	tries        int
+	want         []string // calls, without times
+	seconds      int      // that Finish takes, pauses between tries not counted
+	unsent       bool     // the server does not get the log
+	err          string
+}
+
+func finishCases() []finishCase {
+	final := "final " + crc(finishLog)
 	noNetwork := answer{err: errors.New("no network")}
-	for _, tt := range []struct {
-		name         string
-		patch, final []answer
-		tries        int
-		want         []string // without times
-		seconds      int      // from the first call to the end, pauses between tries not counted
-		err          string
-	}{
+	return []finishCase{
 		{name: "at once", want: []string{"patch 0-9", final}},
 		{name: "416", patch: []answer{{reply: Reply{Outcome: Realign, Offset: 7}}},
 			want: []string{"patch 0-9", "patch 7-9", "patch 0-9", final}, seconds: 6, tries: 1},
-		{name: "416 to the same place", patch: []answer{{reply: Reply{Outcome: Realign}}},
-			want: []string{"patch 0-9"}, tries: 1, seconds: 3, err: "send job log at offset 0: the server refused it for now"},
-		{name: "403 on a patch", patch: refuse(Over), final: refuse(Over), want: []string{"patch 0-9", final}},
-		{name: "404 on a patch", patch: refuse(NotFound), final: refuse(NotFound), want: []string{"patch 0-9", final}},
+		{name: "416 to the same place", patch: refuse(Realign), want: []string{"patch 0-9"}, tries: 1, seconds: 3,
+			unsent: true, err: "(try 1): send job log at offset 0: the server refused it for now"},
+		{name: "403 on a patch", patch: refuse(Over), final: refuse(Over), want: []string{"patch 0-9", final}, unsent: true},
+		{name: "404 on a patch", patch: refuse(NotFound), final: refuse(NotFound), want: []string{"patch 0-9", final}, unsent: true},
 		{name: "202, 202, 200", final: []answer{
 			{reply: Reply{Outcome: Pending, Interval: time.Second}}, {reply: Reply{Outcome: Pending, Interval: 2 * time.Second}}},
 			want: []string{"patch 0-9", final, final, final}, seconds: 3, tries: 1},
@@ -41,40 +45,47 @@ func TestFinish(t *testing.T) {
 		{name: "temporary at the end", final: refuse(Temporary), want: []string{"patch 0-9", final, final}, seconds: 3, tries: 2},
 		{name: "no network", patch: []answer{noNetwork}, final: []answer{noNetwork}, tries: 3,
 			want: []string{"patch 0-9", "patch 0-9", final, final}},
-		{name: "no network at all", patch: []answer{noNetwork, noNetwork, noNetwork}, tries: 2,
+		{name: "no network at all", patch: []answer{noNetwork, noNetwork, noNetwork}, tries: 2, unsent: true,
 			want: []string{"patch 0-9", "patch 0-9"}, err: "(try 2): send job log at offset 0: no network"},
 		{name: "no final state", final: []answer{noNetwork, noNetwork, noNetwork}, tries: 1,
 			want: []string{"patch 0-9", final}, err: "(try 1): send final state: no network"},
-	} {
+	}
+}
+
+func TestFinish(t *testing.T) {
+	t.Parallel()
+	for _, tt := range finishCases() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				tr, server := openTrace(t, Options{}), newFakeServer()
-				raw(tr, log)
-				closeTrace(t, tr)
-				server.patch, server.final = tt.patch, tt.final
-				err := tr.Finish(t.Context(), server, tt.tries)
-				took := time.Since(server.start)
-				if (err == nil) != (tt.err == "") || err != nil && !strings.HasSuffix(err.Error(), tt.err) {
-					t.Errorf("got error %v, want %q", err, tt.err)
-				}
-				var got []string
-				for _, c := range server.calls {
-					_, what, _ := strings.Cut(c, " ")
-					got = append(got, what)
-				}
-				if diff := cmp.Diff(tt.want, got); diff != "" {
-					t.Errorf("calls (-want +got):\n%s", diff)
-				}
-				pauses := time.Duration(max(tt.tries-1, 0)) * 2 * time.Second
-				if d := took - time.Duration(tt.seconds)*time.Second; d < 0 || d > pauses {
-					t.Errorf("took %v, want %d s and at most %v of pauses", took, tt.seconds, pauses)
-				}
-				if err == nil && tt.name[:3] != "403" && tt.name != "404 on a patch" && string(server.log) != log {
-					t.Errorf("the server has %q", server.log)
-				}
-			})
+			synctest.Test(t, func(t *testing.T) { testFinish(t, tt) })
 		})
+	}
+}
+
+func testFinish(t *testing.T, tt finishCase) {
+	tr, server := openTrace(t, Options{}), newFakeServer()
+	raw(tr, finishLog)
+	closeTrace(t, tr)
+	server.patch, server.final = tt.patch, tt.final
+	err := tr.Finish(t.Context(), server, tt.tries)
+	took := time.Since(server.start)
+	if (err == nil) != (tt.err == "") || err != nil && !strings.HasSuffix(err.Error(), tt.err) {
+		t.Errorf("got error %v, want %q", err, tt.err)
+	}
+	var got []string
+	for _, c := range server.calls {
+		_, what, _ := strings.Cut(c, " ")
+		got = append(got, what)
+	}
+	if diff := cmp.Diff(tt.want, got); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+	pauses := time.Duration(max(tt.tries-1, 0)) * 2 * time.Second
+	if d := took - time.Duration(tt.seconds)*time.Second; d < 0 || d > pauses {
+		t.Errorf("took %v, want %d s and at most %v of pauses", took, tt.seconds, pauses)
+	}
+	if arrived := string(server.log) == finishLog; arrived == tt.unsent {
+		t.Errorf("the server has %q", server.log)
 	}
 }
 

@@ -45,7 +45,7 @@ func (t *Trace) Error(format string, args ...any) { t.line(errorLine, format, ar
 func (t *Trace) Plain(format string, args ...any) { t.line(plainLine, format, args) }
 
 func (t *Trace) line(style func(string) string, format string, args []any) {
-	line := style(t.hide(fmt.Sprintf(format, args...)))
+	line := style(t.secrets.hide(fmt.Sprintf(format, args...)))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {

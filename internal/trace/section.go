@@ -31,8 +31,8 @@ type stream struct {
 // what users see. Its start is now, even if earlier sections are still open and it is displayed later.
 func (t *Trace) Section(name, title string) *Section {
 	s := &Section{trace: t, name: name}
-	s.own = stream{section: s, filter: t.newFilter()}
-	title = titleLine(t.hide(title))
+	s.own = stream{section: s, filter: newFilter(t.secrets)}
+	title = titleLine(t.secrets.hide(title))
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -54,7 +54,7 @@ func (t *Trace) Section(name, title string) *Section {
 func (s *Section) Stream() io.Writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := &stream{section: s, filter: s.trace.newFilter()}
+	w := &stream{section: s, filter: newFilter(s.trace.secrets)}
 	s.more = append(s.more, w)
 	return w
 }
@@ -73,7 +73,7 @@ func (w *stream) Write(p []byte) (int, error) {
 	if t.full() { // a job may go on to write gigabytes
 		return len(p), nil
 	}
-	text := w.filter.write(p, t.masks.Load())
+	text := w.filter.write(p)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.queue.text(&s.segment, text)
@@ -93,7 +93,7 @@ func (s *Section) Plain(format string, args ...any) { s.line(plainLine, format, 
 // when its second half arrives.
 func (s *Section) line(style func(string) string, format string, args []any) {
 	t := s.trace
-	line := style(t.hide(fmt.Sprintf(format, args...)))
+	line := style(t.secrets.hide(fmt.Sprintf(format, args...)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

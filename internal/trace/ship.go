@@ -109,7 +109,7 @@ func (h *heartbeat) beat(ctx context.Context) error {
 // ok is false when the server refused or was not reached; err is a spool that cannot be read.
 func (h *heartbeat) sendWaiting(ctx context.Context) (ok bool, err error) {
 	for n := range patchesPerTick {
-		chunk, err := h.trace.unsent()
+		chunk, err := h.unsent()
 		if err != nil {
 			return false, err
 		}
@@ -150,6 +150,7 @@ type upload struct {
 	trace    *Trace
 	up       Uploader
 	interval time.Duration
+	chunk    []byte // what is being sent; kept to be used again
 }
 
 // note keeps what a reply says about the position and the interval; n is the length of the chunk that it answers.
@@ -169,17 +170,17 @@ func (u *upload) note(reply Reply, n int) {
 
 // unsent reads the next chunk that the server does not have; it is empty when the server has all. It is valid until
 // the next call.
-func (t *Trace) unsent() ([]byte, error) {
-	n := min(t.sum().Size-t.sent, chunkSize)
+func (u *upload) unsent() ([]byte, error) {
+	n := min(u.trace.sum().Size-u.trace.sent, chunkSize)
 	if n <= 0 {
 		return nil, nil
 	}
-	if int64(cap(t.chunk)) < n {
-		t.chunk = make([]byte, n)
+	if int64(cap(u.chunk)) < n {
+		u.chunk = make([]byte, n)
 	}
-	chunk := t.chunk[:n]
-	if _, err := t.spool.file.ReadAt(chunk, t.sent); err != nil {
-		return nil, fmt.Errorf("read job log from its spool file at offset %d: %w", t.sent, err)
+	chunk := u.chunk[:n]
+	if _, err := u.trace.spool.file.ReadAt(chunk, u.trace.sent); err != nil {
+		return nil, fmt.Errorf("read job log from its spool file at offset %d: %w", u.trace.sent, err)
 	}
 	return chunk, nil
 }

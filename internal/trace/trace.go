@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 // defaultLimit is gitlab-runner's default output_limit, 4096 KiB.
@@ -37,19 +35,16 @@ type Sum struct {
 // Trace is the log of one job. Its methods may be called from several goroutines at once, except for Ship and Finish,
 // which share the position of the upload: one of them, once, at a time.
 type Trace struct {
-	spool    *spool
-	markers  bool
-	prefixes *automaton
-	masks    atomic.Pointer[automaton]
+	spool   *spool
+	markers bool
+	secrets *secrets
 
 	mu     sync.Mutex
-	values []string // what masks was made of
 	queue  queue
 	open   []*Section // in the order of opening
 	closed bool
 
-	sent  int64  // bytes that the server has, as far as we know; belongs to Ship, then to Finish
-	chunk []byte // what is being sent; kept to be used again
+	sent int64 // bytes that the server has, as far as we know; belongs to Ship, then to Finish
 }
 
 // Open creates the spool file and starts an empty log. Remove releases the file.
@@ -62,31 +57,17 @@ func Open(opts Options) (*Trace, error) {
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	t := &Trace{
-		spool:    spool,
-		markers:  opts.Sections,
-		prefixes: newAutomaton(append(tokenPrefixes(), opts.Prefixes...)),
-		queue:    queue{out: limiter{limit: limit, spool: spool}, lineStart: true},
-	}
-	t.addMasks(opts.Masks...)
-	return t, nil
+	return &Trace{
+		spool:   spool,
+		markers: opts.Sections,
+		secrets: newSecrets(opts.Masks, opts.Prefixes),
+		queue:   queue{out: limiter{limit: limit, spool: spool}, lineStart: true},
+	}, nil
 }
 
 // AddMask hides one more value from now on. It must be called before any output that may hold the value: what was
 // written before stays as it is.
-func (t *Trace) AddMask(value string) { t.addMasks(value) }
-
-func (t *Trace) addMasks(values ...string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, v := range values {
-		v = strings.TrimSpace(v)
-		if v != "" && !slices.Contains(t.values, v) {
-			t.values = append(t.values, v)
-		}
-	}
-	t.masks.Store(newAutomaton(t.values))
-}
+func (t *Trace) AddMask(value string) { t.secrets.add(value) }
 
 // Close ends the log: open sections are closed in the order of their opening, and what was held back comes out.
 // Nothing is appended afterwards; lines and sections that come later are discarded. The spool stays readable for

@@ -123,14 +123,15 @@ func TestRunnerLinesStartOnNewLines(t *testing.T) {
 		fmt.Fprint(s, "cret\nmore")
 	}
 	first.Close()
+	second.Close()
+	tr.Info("end")
 	want := ""
 	for _, title := range []string{"A", "B"} {
 		want += "\x1b[0K\x1b[36;1m" + title + "\x1b[0;m\ntext \n" + // the half secret waits for its other half
 			"\x1b[0K\x1b[0;33mWARNING: w\x1b[0;m\n\x1b[0K\x1b[32;1mi\x1b[0;m\n[MASKED]\nmore"
-		if title == "A" {
-			want += "\n"
-		}
+		want += "\n"
 	}
+	want += "\x1b[0K\x1b[32;1mend\x1b[0;m\n"
 	if diff := cmp.Diff(want, closeTrace(t, tr)); diff != "" {
 		t.Error(diff)
 	}
@@ -212,6 +213,16 @@ func TestWaitingSectionsNeedNoMoreThanTheLimit(t *testing.T) {
 	}
 	want := whole[:limit] + string(limitNotice(limit))
 	if diff := cmp.Diff(want, closeTrace(t, tr)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCloseKeepsAnUnfinishedCharacter(t *testing.T) {
+	t.Parallel()
+	title := titleLine("A")
+	tr := openTrace(t, Options{Limit: int64(len(title)) + 4})
+	fmt.Fprint(tr.Section("a", "A"), "ab\xe2")
+	if diff := cmp.Diff(title+"ab\xe2", closeTrace(t, tr)); diff != "" {
 		t.Error(diff)
 	}
 }
