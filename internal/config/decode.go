@@ -221,6 +221,9 @@ func (d *decoder) list(n *node, into reflect.Value, f field, key string) {
 	items := n.items
 	if n.kind == text && f.also == "string" {
 		items = []*node{n}
+	} else if n.kind == table && into.Type().Elem().Kind() == reflect.Struct {
+		d.fail(n.line, key, "expected a list of tables, found one table: begin it with [[%s]] in TOML, with a dash in YAML", key)
+		return
 	} else if !d.expect(n, key, list) {
 		return
 	}
