@@ -114,14 +114,11 @@ type call struct {
 }
 
 // send makes a call until retry.go is content and returns the last answer, whatever its status. An error means that
-// there is no whole answer: the network, TLS, or the end of ctx, whose cause is then in the chain. What was received up
-// to then is returned with it.
+// there is no whole answer: the network, TLS, or the end of ctx, whose cause is then in the chain (net/http puts it
+// there). What was received up to then is returned with it.
 func (c *Client) send(ctx context.Context, r call) (answer, error) {
 	for attempt := 1; ; attempt++ {
 		a, err := c.attempt(ctx, r)
-		if err != nil && ctx.Err() != nil {
-			return a, context.Cause(ctx)
-		}
 		if err != nil {
 			return a, err
 		}

@@ -137,6 +137,9 @@ func TestJobLenient(t *testing.T) {
 			if err := got.Image.ExecutorOpts.Unsupported("image"); err != nil {
 				t.Error(err)
 			}
+			if strings.Contains(test.payload, `"executor_opts": null`) && got.Image.ExecutorOpts.Raw != nil {
+				t.Errorf("null options were kept as %s", got.Image.ExecutorOpts.Raw)
+			}
 			got.Image.ExecutorOpts.Raw = nil
 			same(t, test.want, got)
 		})

@@ -33,7 +33,7 @@ func TestRequestReplies(t *testing.T) {
 		"not implemented":    {reply: reply{status: 501}, err: "501"},
 		"no answer":          {reply: reply{}, err: "ask for a job"},
 		"unexpected success": {reply: reply{status: 200, body: "<html>captive portal</html>"}, err: "200"},
-		"redirect":           {reply: reply{status: 308, header: map[string]string{"Location": "https://new.example.com/x"}}, err: "https://new.example.com/x"},
+		"redirect":           {reply: reply{status: 308, header: map[string]string{"Location": "https://new.example.com/x"}}, err: "it redirects to https://new.example.com/x"},
 		"bad job":            {reply: reply{status: 201, body: `{"id": 5, "token": "t", "steps": 1}`}, err: "assigned job 5"},
 		"not a job":          {reply: reply{status: 201, body: `hello`}, err: "payload cannot be read"},
 	}

@@ -48,6 +48,7 @@ func TestRetryWaits(t *testing.T) {
 		"Retry-After in words": {header{"Retry-After": "later"}, 0, 100 * time.Millisecond},
 		"Retry-After zero":     {header{"Retry-After": "0"}, 0, 100 * time.Millisecond},
 		"reset time":           {header{"RateLimit-ResetTime": date(20), "Date": date(13)}, 7 * time.Second, 7 * time.Second},
+		"reset time too far":   {header{"RateLimit-ResetTime": "Mon, 05 May 2036 07:08:09 GMT", "Date": date(13)}, 15 * time.Minute, 15 * time.Minute},
 		"reset time goes first": {
 			header{"RateLimit-ResetTime": date(20), "Date": date(13), "Retry-After": "2"},
 			7 * time.Second, 7 * time.Second,
@@ -105,4 +106,21 @@ func TestBackoffGrowsWithFullJitter(t *testing.T) {
 	if _, again := retryDelay(answer{status: 503}, 5); again {
 		t.Error("a sixth attempt")
 	}
+}
+
+// A limit that the server announces for one token must not slow down the calls for others.
+func TestAnnouncedLimitDoesNotDelay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client, _ := start(t, Options{}, reply{status: 204, header: map[string]string{"RateLimit-Limit": "1"}})
+		begin := time.Now()
+		for range 3 {
+			if _, err := client.Request(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("took %v", took)
+		}
+	})
 }
