@@ -34,15 +34,17 @@ func (r *reading) chooseTransport() {
 		if saysPlain || r.host.port == plainPort {
 			r.warn("DOCKER_TLS_VERIFY asks for TLS and DOCKER_TLS_CERTDIR or DOCKER_HOST for none: TLS is used")
 		}
+	case r.keptCertDir() != "" && r.host.port != tlsPort && (saysPlain || r.host.port == plainPort):
+		r.tls, r.certDir = true, r.keptCertDir()
+		r.warn("the job asks for no TLS, but the configuration mounts certificates below its DOCKER_TLS_CERTDIR %s: TLS is used", r.certDir)
 	case r.host.port == tlsPort:
 		r.tls = true
 		if saysPlain {
 			r.warn(`DOCKER_HOST names port 2376, which means TLS, and DOCKER_TLS_CERTDIR "" means none: TLS is used`)
 		}
 	case r.host.port == plainPort:
-		// The official image's entrypoint in B would speak TLS if it found certificates; those of an explicit volume it finds.
-		r.tls = r.job.variable("DOCKER_TLS_CERTDIR") != "" && r.explicitCertificates()
-		if said != "" && !r.tls {
+		r.tls = false
+		if said != "" {
 			r.warn("DOCKER_HOST names port 2375, which means no TLS, and DOCKER_TLS_CERTDIR %q means TLS: no TLS is used", said)
 		}
 	}
@@ -57,6 +59,19 @@ func (r *reading) chooseTransport() {
 		r.setup.StaleSocket = r.host.socket
 	}
 	r.setup.ExtraHosts = r.job.NetworkMode == "host"
+}
+
+// keptCertDir is the job's DOCKER_TLS_CERTDIR if a volume of the configuration's own holds the client's certificates there.
+// The official image's entrypoint in B speaks TLS when it finds them, whatever else the job says.
+func (r *reading) keptCertDir() string {
+	dir := r.job.variable("DOCKER_TLS_CERTDIR")
+	kept := path.IsAbs(dir) && slices.ContainsFunc(r.job.Volumes, func(m Mount) bool {
+		return m.Source != "" && within(path.Join(dir, "client"), m.Destination)
+	})
+	if !kept {
+		return ""
+	}
+	return path.Clean(dir)
 }
 
 // address is the DOCKER_HOST of B.

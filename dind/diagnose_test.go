@@ -1,0 +1,72 @@
+package dind
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestDiagnose has messages as dockerd, its entrypoint and docker's client print them, and a part of their explanation.
+func TestDiagnose(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ log, want string }{
+		{`failed to load listeners: can't create unix socket /var/run/docker.sock: device or resource busy`, "host's docker socket is mounted"},
+		{"cat: can't open '/proc/net/arp_tables_names': No such file or directory\nmodprobe: can't change directory to '/lib/modules': No such file or directory\nfailed to load listeners: can't create unix socket /var/run/docker.sock: device or resource busy", "host's docker socket is mounted"},
+		{"mount: permission denied (are you root?)\nCould not mount /sys/kernel/security.\nAppArmor detection and --privileged mode might break.", "[runners.dind] privileged = true"},
+		{"modprobe: can't change directory to '/lib/modules': No such file or directory\nmount: permission denied (are you root?)", "[runners.dind] privileged = true"},
+		{"iptables v1.8.10 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)\nfailed to start daemon: Error initializing network controller: operation not permitted", "privileged = true"},
+		{`failed to create NAT chain DOCKER: iptables failed: iptables -t nat -N DOCKER: iptables: Failed to initialize nft: Protocol not supported (exit status 1)`, "DOCKER_IPTABLES_LEGACY"},
+		{"iptables v1.8.7 (legacy): can't initialize iptables table `nat': Table does not exist (do you need to insmod?)", "netfilter modules"},
+		{`iptables v1.8.10 (nf_tables):  TABLE_ADD failed (Not supported): table nat`, "netfilter modules"},
+		{`modprobe: can't change directory to '/lib/modules': No such file or directory`, "cannot load kernel modules"},
+		{`level=error msg="'overlay' is not supported over overlayfs"`, "ext4 or xfs"},
+		{`failed to start daemon: error initializing graphdriver: driver not supported: overlay2`, "ext4 or xfs"},
+		{`Error response from daemon: cgroups: cgroup mountpoint does not exist: unknown`, "cgroup v2"},
+		{`failed to start daemon: Devices cgroup isn't mounted`, "cgroup v2"},
+		{`cannot enter cgroupv2 "/sys/fs/cgroup/docker" with domain controllers -- it is in an invalid state`, "dind wrapper"},
+		{`[rootlesskit:parent] error: failed to start the child: fork/exec /proc/self/exe: operation not permitted`, "user namespaces"},
+		{`exec /usr/local/bin/dockerd-entrypoint.sh: exec format error`, "processor architecture"},
+		{`image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8)`, "processor architecture"},
+		{`mkdir /var/lib/docker/tmp: no space left on device`, "disk is full"},
+		{`accept unix /var/run/docker.sock: accept4: too many open files`, "nofile"},
+		{`unable to configure the Docker daemon with file /etc/docker/daemon.json: the following directives are specified both as a flag and in the configuration file: mtu: (from flag: 1500, from file: 1400)`, "daemon.json"},
+		{"Status: unknown flag: --registry-miror\nSee 'dockerd --help'., Code: 125", "args in [runners.dind]"},
+		{`failed to load listeners: listen tcp 0.0.0.0:2375: bind: address already in use`, "network_mode"},
+		{`invalid TLS configuration: could not load X509 key pair (cert: "/certs/server/cert.pem", key: "/certs/server/key.pem"): open /certs/server/cert.pem: no such file or directory`, "DOCKER_TLS_CERTDIR"},
+		{`failed to start daemon, ensure docker is not running or delete /var/run/docker.pid: pid file found, ensure docker is not running or delete /var/run/docker.pid`, "another docker daemon"},
+
+		{`ERROR: error during connect: Head "http://docker:2375/_ping": dial tcp: lookup docker on 192.168.2.1:53: no such host.`, "alias: docker"},
+		{`Cannot connect to the Docker daemon at tcp://docker:2375. Is the docker daemon running?`, "does not listen where DOCKER_HOST says"},
+		{`Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?`, "LCED_DIND"},
+		{`error during connect: Get "https://docker:2375/_ping": http: server gave HTTP response to HTTPS client`, "--insecure-registry"},
+		{`Error response from daemon: Client sent an HTTP request to an HTTPS server.`, "leave DOCKER_HOST"},
+		{`unable to resolve docker endpoint: open /certs/client/ca.pem: no such file or directory`, "client certificates are not there"},
+		{`x509: certificate is valid for 1a2b3c4d5e6f, docker, localhost, not engine`, "alias of the service"},
+		{`x509: certificate signed by unknown authority (possibly because of "x509: ECDSA verification failure" while trying to verify candidate authority certificate "docker:dind CA")`, "another daemon"},
+		{`x509: certificate has expired or is not yet valid: current time 1970-01-01T00:00:30Z is before 2024-11-29T16:19:35Z`, "clock"},
+		{`remote error: tls: bad certificate`, "another daemon"},
+		{`Error response from daemon: client version 1.41 is too old. Minimum supported API version is 1.44, please upgrade your client to a newer version`, "DOCKER_MIN_API_VERSION"},
+		{`net/http: TLS handshake timeout`, "MTU"},
+		{`Error response from daemon: toomanyrequests: You have reached your pull rate limit.`, "mirror"},
+	}
+	for _, test := range tests {
+		checkSentence(t, test.log, Diagnose([]byte(test.log), Exit{Code: 1}), test.want)
+	}
+}
+
+func TestDiagnoseExit(t *testing.T) {
+	t.Parallel()
+	checkSentence(t, "oom", Diagnose([]byte("mount: permission denied (are you root?)"), Exit{Code: 137, OOMKilled: true}), "service_memory")
+	checkSentence(t, "137", Diagnose(nil, Exit{Code: 137}), "short of memory")
+	checkSentence(t, "127", Diagnose([]byte("dockerd-entrypoint.sh: not found"), Exit{Code: 127}), "exit code 127")
+	if got := Diagnose([]byte(`level=info msg="Starting up"`), Exit{Code: 1}); got != "" {
+		t.Errorf("a diagnosis of nothing: %q", got)
+	}
+}
+
+// checkSentence wants one sentence on one line.
+func checkSentence(t *testing.T, log, got, want string) {
+	t.Helper()
+	if !strings.Contains(got, want) || strings.Contains(got, "\n") || !strings.HasSuffix(got, ".") {
+		t.Errorf("%s:\n  got  %q\n  want %q in it", log, got, want)
+	}
+}
