@@ -240,7 +240,7 @@ func (d *decoder) list(n *node, into reflect.Value, f field, key string) {
 func newElement(t reflect.Type) reflect.Value {
 	v := reflect.New(t).Elem()
 	if t == reflect.TypeFor[Runner]() {
-		v.Set(reflect.ValueOf(defaultRunner()))
+		v.Set(reflect.ValueOf(DefaultRunner()))
 	}
 	return v
 }

@@ -2,15 +2,16 @@ package config
 
 import "time"
 
-// Default is the configuration of an empty file: every default is in this file and nowhere else.
+// Default is the configuration of an empty file: every default is in this file and nowhere else. Where no other reason
+// stands, it is gitlab-runner's.
 func Default() *Config {
 	return &Config{
 		Concurrent:       1,
-		CheckInterval:    3 * time.Second,  // gitlab-runner's
-		LogLevel:         "info",           // gitlab-runner's
-		LogFormat:        "runner",         // gitlab-runner's
-		ConnectionMaxAge: 15 * time.Minute, // gitlab-runner's
-		ShutdownTimeout:  30 * time.Second, // gitlab-runner's
+		CheckInterval:    3 * time.Second,
+		LogLevel:         "info",
+		LogFormat:        "runner",
+		ConnectionMaxAge: 15 * time.Minute,
+		ShutdownTimeout:  30 * time.Second,
 		LCED: LCED{
 			Shutdown:        "handover",
 			HandoverTimeout: 10 * time.Minute, // long enough for a new image to be pulled on a slow line, far below the hour after which GitLab gives a job up
@@ -18,12 +19,13 @@ func Default() *Config {
 	}
 }
 
-func defaultRunner() Runner {
+// DefaultRunner is the runner of an empty [[runners]] table. Where no other reason stands, a default is gitlab-runner's.
+func DefaultRunner() Runner {
 	return Runner{
-		OutputLimit:           4096 * 1024,      // gitlab-runner's, as are all that follow but dind
-		RequestConcurrency:    1,                //
-		UnhealthyLimit:        3,                //
-		UnhealthyInterval:     60 * time.Minute, //
+		OutputLimit:           4096 * 1024,
+		RequestConcurrency:    1,
+		UnhealthyLimit:        3,
+		UnhealthyInterval:     60 * time.Minute,
 		FinalUpdateRetries:    10,
 		BuildsDir:             "/builds",
 		CacheDir:              "/cache",
@@ -40,7 +42,7 @@ func defaultRunner() Runner {
 			Image:          "docker:dind",
 			Storage:        "ephemeral",
 			StorageSizeCap: 10 << 30,        // a third of the usual 32 GB eMMC of a board
-			WaitTimeout:    2 * time.Minute, // dockerd needs 1 to 3 s; an old storage on slow flash may need much more
+			WaitTimeout:    2 * time.Minute, // far above the seconds that dockerd needs, as a large storage on slow flash may take long to open
 		},
 	}
 }
@@ -53,7 +55,7 @@ func (c *Config) fillZeros() {
 	orDefault(&c.ShutdownTimeout, d.ShutdownTimeout)
 	orDefault(&c.LCED.HandoverTimeout, d.LCED.HandoverTimeout)
 	for i := range c.Runners {
-		r, d := &c.Runners[i], defaultRunner()
+		r, d := &c.Runners[i], DefaultRunner()
 		orDefault(&r.OutputLimit, d.OutputLimit)
 		orDefault(&r.RequestConcurrency, d.RequestConcurrency)
 		orDefault(&r.UnhealthyLimit, d.UnhealthyLimit)

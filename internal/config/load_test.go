@@ -37,7 +37,7 @@ func TestNotes(t *testing.T) {
 	t.Parallel()
 	want := Default()
 	want.Concurrent = 10
-	runner := defaultRunner()
+	runner := DefaultRunner()
 	runner.Name, runner.URL, runner.Token, runner.Executor = "lced", "URL", "TOKEN", "docker"
 	runner.RawURL, runner.RawToken = "URL", "TOKEN"
 	runner.Docker.Image = "ruby:2.7"
