@@ -260,6 +260,7 @@ func TestRefusals(t *testing.T) {
 		{"network none", Job{Privileged: true, Services: dind, NetworkMode: "none"}, `network_mode = "none"`},
 		{"network of a container", Job{Privileged: true, Services: dind, NetworkMode: "container:web"}, `network_mode = "container:web"`},
 		{"socket that is not shared", Job{Privileged: true, Services: dind, Variables: vars("DOCKER_HOST", "unix:///var/run/docker.sock")}, "volumes in [runners.docker]"},
+		{"socket on a read-only volume", Job{Privileged: true, Services: dind, Volumes: []Mount{{Source: "/srv", Destination: "/srv", ReadOnly: true}}, Variables: vars("DOCKER_HOST", "unix:///srv/docker.sock")}, "volumes in [runners.docker]"},
 		{"unknown mode", Job{Mode: "sometimes"}, "mode"},
 	}
 	for _, test := range tests {

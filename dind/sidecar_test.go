@@ -201,6 +201,17 @@ func TestSharedSocket(t *testing.T) {
 	}
 }
 
+// TestOwnSocket has a service that moves its daemon's socket for itself alone: B stays with TCP.
+func TestOwnSocket(t *testing.T) {
+	t.Parallel()
+	dind := service("docker:dind")
+	dind.Variables = map[string]string{"DOCKER_HOST": "unix:///run/own.sock"}
+	got := mustDecide(t, Job{Privileged: true, Services: []Service{dind}})
+	if own := got.Sidecars[0].Env["DOCKER_HOST"]; own != "unix:///run/own.sock" || got.BuildEnv["DOCKER_HOST"] != "tcp://docker:2376" {
+		t.Errorf("the sidecar's DOCKER_HOST is %q, B's %q", own, got.BuildEnv["DOCKER_HOST"])
+	}
+}
+
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
