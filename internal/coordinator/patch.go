@@ -34,7 +34,7 @@ func (a *api) store(r *http.Request, body []byte) (reply, *job) {
 	}
 	start, ok := b.checkPatch(call, r, body)
 	if !ok {
-		out.status, out.body = http.StatusBadRequest, message("400 Missing header Content-Range")
+		out.status, out.body = http.StatusBadRequest, message("400 Bad request - Content-Range or content is missing")
 		return out, nil
 	}
 	out.header.Set("X-Gitlab-Trace-Update-Interval", b.traceInterval())
@@ -58,7 +58,7 @@ func (a *api) store(r *http.Request, body []byte) (reply, *job) {
 	return out, j
 }
 
-// checkPatch checks the form of a patch and returns its first offset; ok is false without one.
+// checkPatch checks the form of a patch and returns its first offset; without one it cannot be stored.
 func (b *board) checkPatch(call string, r *http.Request, body []byte) (start int64, ok bool) {
 	if !isMediaType(r, "text/plain") {
 		b.breach("%s: Content-Type is %q, want text/plain", call, r.Header.Get("Content-Type"))
@@ -68,6 +68,7 @@ func (b *board) checkPatch(call string, r *http.Request, body []byte) (start int
 	}
 	if len(body) == 0 {
 		b.breach("%s: empty", call)
+		return 0, false
 	}
 	if len(body) > maxPatchBody {
 		b.breach("%s: body of %d bytes, more than 1 MiB", call, len(body))

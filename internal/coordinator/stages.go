@@ -44,7 +44,7 @@ func composite(jobs []*job) string {
 	for _, j := range jobs {
 		state := j.State
 		switch {
-		case !j.Ended():
+		case j.alive() || state == StatePending:
 			return StateRunning
 		case j.AllowFailure && (state == StateFailed || state == StateCanceled):
 			state = StateSuccess
@@ -55,7 +55,9 @@ func composite(jobs []*job) string {
 	}
 	switch {
 	case count[StateManual] > 0:
-		return StateManual
+		return StateManual // created jobs may wait behind it
+	case count[StateCreated] > 0:
+		return StateRunning
 	case count[StateFailed] > 0:
 		return StateFailed
 	case count[StateCanceled] > 0:

@@ -1,0 +1,117 @@
+package coordinator
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestFinalUpdateRepeated(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{})
+	job := c.lease(JobSpec{})
+	c.server.Inject(Fault{Endpoint: EndpointFinal, Status: http.StatusAccepted, Times: 2, Header: http.Header{"X-GitLab-Trace-Update-Interval": {"1"}}})
+	wantStatus(t, "keep-alive is not hit", job.put(StateRunning, nil), http.StatusOK, StateRunning)
+	for range 2 {
+		out := job.put(StateSuccess, nil)
+		wantStatus(t, "final", out, http.StatusAccepted, "")
+		wantEqual(t, "interval", "1", out.header.Get("X-GitLab-Trace-Update-Interval"))
+	}
+	wantStatus(t, "final", job.put(StateSuccess, nil), http.StatusOK, StateSuccess)
+	c.wantViolations()
+}
+
+func TestLostTrace(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{})
+	job := c.lease(JobSpec{})
+	job.patch(0, "0123456789", nil)
+	c.server.Inject(Fault{Endpoint: EndpointTrace, Status: 416, Truncate: true, Keep: 7})
+	out := job.patch(10, "ab", nil)
+	wantStatus(t, "patch", out, http.StatusRequestedRangeNotSatisfiable, "")
+	wantEqual(t, "Range", "0-7", out.header.Get("Range"))
+	wantStatus(t, "realigned", job.patch(7, "789ab", nil), http.StatusAccepted, StateRunning)
+	wantEqual(t, "trace", "0123456789ab", string(c.server.Trace(job.id)))
+
+	c.server.Inject(Fault{Endpoint: EndpointFinal, Status: http.StatusPreconditionFailed, Truncate: true})
+	wantStatus(t, "final", job.put(StateSuccess, nil), http.StatusPreconditionFailed, "")
+	wantEqual(t, "trace after 412", "", string(c.server.Trace(job.id)))
+	job.patch(0, "0123456789ab", nil)
+	wantStatus(t, "final", job.put(StateSuccess, nil), http.StatusOK, StateSuccess)
+	c.wantViolations()
+}
+
+func TestFaultsOfOtherJobs(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{})
+	job := c.lease(JobSpec{})
+	c.server.Inject(Fault{Endpoint: EndpointTrace, Job: job.id + 1, Status: 500})
+	wantStatus(t, "patch", job.patch(0, "x", nil), http.StatusAccepted, StateRunning)
+}
+
+func TestCutConnection(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{})
+	job := c.lease(JobSpec{})
+	header := map[string]string{"Content-Type": "text/plain", "Job-Token": job.token, "Content-Range": "0-0"}
+	c.server.Inject(Fault{Endpoint: EndpointTrace, Cut: true})
+	c.server.Inject(Fault{Endpoint: EndpointTrace, Lose: true})
+	for _, want := range []string{"", "x"} {
+		if out, err := c.send("PATCH", "/jobs/1/trace?debug_trace=false", strings.NewReader("x"), header); err == nil {
+			t.Errorf("answered %d, want a cut connection", out.status)
+		}
+		wantEqual(t, "trace", want, string(c.server.Trace(job.id)))
+	}
+	c.wantViolations()
+}
+
+func TestDelayedRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := bubbleServer(t, Options{})
+		server.Inject(Fault{Endpoint: EndpointRequest, Delay: time.Minute, Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"2"}}})
+		asked := time.Now()
+		out := direct(t, server, identity(nil))
+		if out.Code != http.StatusTooManyRequests || out.Header().Get("Retry-After") != "2" || time.Since(asked) != time.Minute {
+			t.Errorf("answered %d after %s", out.Code, time.Since(asked))
+		}
+	})
+}
+
+func TestNewRefusesURLs(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"", "server:80", "ftp://server", "http://", "http://%zz"} {
+		if _, err := New(Options{URL: url}); err == nil {
+			t.Errorf("URL %q is accepted", url)
+		}
+	}
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{})
+	job := c.lease(JobSpec{})
+	record, _ := c.server.Job(job.id)
+	reason := errors.New("enough")
+	ctx, cancel := withCancel(t)
+	cancel(reason)
+	if _, err := c.server.Wait(ctx, record.Pipeline); !errors.Is(err, reason) {
+		t.Errorf("Wait: %v", err)
+	}
+	if _, err := c.server.Await(ctx, job.id, func(j Job, _ []byte) bool { return j.Ended() }); !errors.Is(err, reason) {
+		t.Errorf("Await: %v", err)
+	}
+	if _, err := c.server.Wait(t.Context(), 99); err == nil {
+		t.Error("Wait for an unknown pipeline gives no error")
+	}
+	if _, err := c.server.Await(t.Context(), 99, nil); err == nil {
+		t.Error("Await for an unknown job gives no error")
+	}
+	job.patch(0, "ready\n", nil)
+	if _, err := c.server.Await(t.Context(), job.id, func(_ Job, log []byte) bool { return strings.Contains(string(log), "ready") }); err != nil {
+		t.Error(err)
+	}
+}
