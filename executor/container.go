@@ -26,8 +26,14 @@ func logConfig() container.LogConfig {
 	return container.LogConfig{Type: "local", Config: map[string]string{"max-file": "1", "compress": "false", "max-size": "10g"}}
 }
 
+// containers makes, runs and removes containers.
+type containers struct {
+	docker *client.Client
+	owner  string
+}
+
 // create makes a container of the job.
-func (e *Engine) create(ctx context.Context, c *Container, image string, interactive bool, labels map[string]string) (string, error) {
+func (s containers) create(ctx context.Context, c *Container, image string, interactive bool, labels map[string]string) (string, error) {
 	dns, err := addresses(c.Options.DNS)
 	if err != nil {
 		return "", &ConfigError{err}
@@ -45,7 +51,7 @@ func (e *Engine) create(ctx context.Context, c *Container, image string, interac
 			first.Network: {Aliases: first.Aliases},
 		}}
 	}
-	res, err := e.docker.ContainerCreate(ctx, opts)
+	res, err := s.docker.ContainerCreate(ctx, opts)
 	switch {
 	case errdefs.IsInvalidArgument(err):
 		return "", &ConfigError{fmt.Errorf("the engine refused container %s: %w", c.Name, err)}
@@ -53,7 +59,7 @@ func (e *Engine) create(ctx context.Context, c *Container, image string, interac
 		return "", fmt.Errorf("create container %s: %w", c.Name, err)
 	}
 	for _, a := range c.Networks[min(1, len(c.Networks)):] {
-		_, err := e.docker.NetworkConnect(ctx, a.Network, client.NetworkConnectOptions{
+		_, err := s.docker.NetworkConnect(ctx, a.Network, client.NetworkConnectOptions{
 			Container: res.ID, EndpointConfig: &network.EndpointSettings{Aliases: a.Aliases},
 		})
 		if err != nil {
@@ -108,8 +114,8 @@ func addresses(list []string) ([]netip.Addr, error) {
 	return out, nil
 }
 
-func (e *Engine) start(ctx context.Context, id, name string) error {
-	if _, err := e.docker.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+func (s containers) start(ctx context.Context, id, name string) error {
+	if _, err := s.docker.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		err = fmt.Errorf("start container %s: %w", name, err)
 		// The runtime's own words for a command, user, mount or architecture that cannot be: trying again cannot help.
 		for _, text := range []string{"executable file not found", "exec format error", "no such file or directory", "unable to find user"} {
@@ -123,8 +129,8 @@ func (e *Engine) start(ctx context.Context, id, name string) error {
 }
 
 // kill ends a container at once; one that does not run is fine.
-func (e *Engine) kill(ctx context.Context, id string) error {
-	_, err := e.docker.ContainerKill(ctx, id, client.ContainerKillOptions{})
+func (s containers) kill(ctx context.Context, id string) error {
+	_, err := s.docker.ContainerKill(ctx, id, client.ContainerKillOptions{})
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 		return fmt.Errorf("kill container %s: %w", id, err)
 	}
@@ -132,8 +138,8 @@ func (e *Engine) kill(ctx context.Context, id string) error {
 }
 
 // remove removes a container with its anonymous volumes; one that is gone, or going, is fine.
-func (e *Engine) remove(ctx context.Context, id string) error {
-	_, err := e.docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+func (s containers) remove(ctx context.Context, id string) error {
+	_, err := s.docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	if err != nil && !errdefs.IsNotFound(err) && !strings.Contains(err.Error(), "already in progress") {
 		return fmt.Errorf("remove container %s: %w", id, err)
 	}

@@ -16,10 +16,13 @@ import (
 
 // Engine is one Docker engine. It is safe for concurrent use: all jobs of a runner share its connections and its pulls.
 type Engine struct {
-	docker *client.Client
-	host   string
-	pulls  pulls
-	labels map[string]string // of everything that belongs to no job (facts, prober)
+	docker     *client.Client
+	host       string
+	owner      string // value of LabelOwner
+	images     images
+	containers containers
+	networks   networks
+	volumes    volumes
 
 	mu    sync.Mutex
 	facts *Facts
@@ -63,7 +66,12 @@ func Connect(ctx context.Context, c Connection) (*Engine, error) {
 		docker.Close()
 		return nil, fmt.Errorf("docker engine %s runs %s containers; this runner needs an engine for linux containers", c.Host, ping.OSType)
 	}
-	return &Engine{docker: docker, host: c.Host, labels: map[string]string{LabelOwner: c.Owner}}, nil
+	e := &Engine{docker: docker, host: c.Host, owner: c.Owner}
+	e.images.docker = docker
+	e.containers = containers{docker: docker, owner: c.Owner}
+	e.networks = networks{docker}
+	e.volumes = volumes{docker: docker, containers: e.containers}
+	return e, nil
 }
 
 // Close drops the idle connections to the engine.

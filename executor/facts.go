@@ -67,10 +67,10 @@ func (e *Engine) Facts(ctx context.Context, ownImage string, command []string) (
 	}
 	var host, bridge seen
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return e.look(gctx, ownImage, command, "host", &host) })
-	g.Go(func() error { return e.look(gctx, ownImage, command, "bridge", &bridge) })
-	g.Go(func() error { f.CertsD = e.hostHas(gctx, ownImage, "/etc/docker/certs.d"); return nil })
-	g.Go(func() error { f.LibModules = e.hostHas(gctx, ownImage, "/lib/modules"); return nil })
+	g.Go(func() error { return e.containers.look(gctx, ownImage, command, "host", &host) })
+	g.Go(func() error { return e.containers.look(gctx, ownImage, command, "bridge", &bridge) })
+	g.Go(func() error { f.CertsD = e.containers.hostHas(gctx, ownImage, "/etc/docker/certs.d"); return nil })
+	g.Go(func() error { f.LibModules = e.containers.hostHas(gctx, ownImage, "/lib/modules"); return nil })
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
@@ -81,8 +81,8 @@ func (e *Engine) Facts(ctx context.Context, ownImage string, command []string) (
 	return f, nil
 }
 
-func (e *Engine) look(ctx context.Context, image string, command []string, network string, into *seen) error {
-	out, err := e.once(ctx, image, command, network)
+func (s containers) look(ctx context.Context, image string, command []string, network string, into *seen) error {
+	out, err := s.once(ctx, image, command, network)
 	if err == nil {
 		err = json.Unmarshal(out, into)
 	}
@@ -93,21 +93,21 @@ func (e *Engine) look(ctx context.Context, image string, command []string, netwo
 }
 
 // once runs a command in a short container of our own image and returns its stdout.
-func (e *Engine) once(ctx context.Context, image string, command []string, network string, binds ...string) ([]byte, error) {
-	created, err := e.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Config:     &container.Config{Image: image, Entrypoint: command[:1], Cmd: command[1:], Labels: e.labels, AttachStdout: true, AttachStderr: true},
+func (s containers) once(ctx context.Context, image string, command []string, network string, binds ...string) ([]byte, error) {
+	created, err := s.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Config:     &container.Config{Image: image, Entrypoint: command[:1], Cmd: command[1:], Labels: map[string]string{LabelOwner: s.owner}, AttachStdout: true, AttachStderr: true},
 		HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(network), Binds: binds, LogConfig: logConfig()},
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer e.remove(context.WithoutCancel(ctx), created.ID)
+	defer s.remove(context.WithoutCancel(ctx), created.ID)
 	var out, errs bytes.Buffer
-	stream, err := e.attach(ctx, created.ID, &out, &errs)
+	stream, err := s.attach(ctx, created.ID, &out, &errs)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.start(ctx, created.ID, image); err != nil {
+	if err := s.start(ctx, created.ID, image); err != nil {
 		stream.conn.Close()
 		return nil, err
 	}
@@ -122,9 +122,9 @@ func (e *Engine) once(ctx context.Context, image string, command []string, netwo
 
 // hostHas reports whether a directory exists on the engine's host: a mount (unlike a bind) of what does not is refused
 // at creation, so a container that is never started tells.
-func (e *Engine) hostHas(ctx context.Context, image, dir string) bool {
-	created, err := e.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Config: &container.Config{Image: image, Cmd: []string{"true"}, Labels: e.labels},
+func (s containers) hostHas(ctx context.Context, image, dir string) bool {
+	created, err := s.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Config: &container.Config{Image: image, Cmd: []string{"true"}, Labels: map[string]string{LabelOwner: s.owner}},
 		HostConfig: &container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{
 			{Type: mount.TypeBind, Source: dir, Target: "/seen", ReadOnly: true},
 		}},
@@ -132,7 +132,7 @@ func (e *Engine) hostHas(ctx context.Context, image, dir string) bool {
 	if err != nil {
 		return false
 	}
-	_ = e.remove(context.WithoutCancel(ctx), created.ID)
+	_ = s.remove(context.WithoutCancel(ctx), created.ID)
 	return true
 }
 

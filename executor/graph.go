@@ -15,16 +15,16 @@ import (
 // failure cancels the rest with itself as the cause.
 type graph struct {
 	group *errgroup.Group
-	ctx   context.Context //nolint:containedctx // the life of the graph is one call of start
 	begun time.Time
 
 	mu    sync.Mutex
 	spans []string
 }
 
-func newGraph(ctx context.Context) *graph {
-	group, gctx := errgroup.WithContext(ctx)
-	return &graph{group: group, ctx: gctx, begun: time.Now()}
+// newGraph also returns the context for its nodes.
+func newGraph(ctx context.Context) (*graph, context.Context) {
+	group, ctx := errgroup.WithContext(ctx)
+	return &graph{group: group, begun: time.Now()}, ctx
 }
 
 // future is the value of a node.
@@ -34,10 +34,10 @@ type future[T any] struct {
 }
 
 // node starts run. Its error is the graph's.
-func node[T any](g *graph, run func(context.Context) (T, error)) *future[T] {
+func node[T any](g *graph, run func() (T, error)) *future[T] {
 	f := &future[T]{done: make(chan struct{})}
 	g.group.Go(func() error {
-		v, err := run(g.ctx)
+		v, err := run()
 		if err == nil {
 			f.value = v
 			close(f.done)

@@ -13,6 +13,12 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
+// images makes sure that images are on the engine.
+type images struct {
+	docker *client.Client
+	pulls  pulls
+}
+
 // resolved is an image that is on the engine.
 type resolved struct {
 	Create     string // what containers are created from: a digest where there is one, so that a moving tag has no effect
@@ -26,9 +32,9 @@ type resolved struct {
 const pullAttempts = 3
 
 // resolve makes sure that the image is on the engine, as its pull policies say, and inspects it.
-func (e *Engine) resolve(ctx context.Context, img Image, log Section) (resolved, error) {
+func (m *images) resolve(ctx context.Context, img Image, log Section) (resolved, error) {
 	if strings.HasPrefix(img.Ref, "sha256:") {
-		return e.inspect(ctx, img)
+		return m.inspect(ctx, img)
 	}
 	log.Plain("Using effective pull policy of [%s] for container %s", strings.Join(img.Policies, " "), img.Ref)
 	var errs []error
@@ -36,7 +42,7 @@ func (e *Engine) resolve(ctx context.Context, img Image, log Section) (resolved,
 		if i > 0 {
 			log.Plain("Attempt #%d: Trying %q pull policy", i+1, policy)
 		}
-		r, err := e.resolveBy(ctx, policy, img, log)
+		r, err := m.resolveBy(ctx, policy, img, log)
 		if err == nil {
 			log.Plain("Using docker image %s for %s with digest %s ...", r.ID, img.Ref, r.Create)
 			return r, nil
@@ -50,9 +56,9 @@ func (e *Engine) resolve(ctx context.Context, img Image, log Section) (resolved,
 	return resolved{}, errs[len(errs)-1]
 }
 
-func (e *Engine) resolveBy(ctx context.Context, policy string, img Image, log Section) (resolved, error) {
+func (m *images) resolveBy(ctx context.Context, policy string, img Image, log Section) (resolved, error) {
 	if policy != "always" {
-		r, err := e.inspect(ctx, img)
+		r, err := m.inspect(ctx, img)
 		switch {
 		case err == nil && policy == "if-not-present":
 			log.Plain("Using locally found image version due to %q pull policy", policy)
@@ -65,17 +71,17 @@ func (e *Engine) resolveBy(ctx context.Context, policy string, img Image, log Se
 			return r, fmt.Errorf("inspect image %s: %w", img.Ref, err)
 		}
 	}
-	if err := e.pullRetrying(ctx, img, log); err != nil {
+	if err := m.pullRetrying(ctx, img, log); err != nil {
 		return resolved{}, err
 	}
-	r, err := e.inspect(ctx, img)
+	r, err := m.inspect(ctx, img)
 	if err != nil {
 		return r, fmt.Errorf("inspect image %s after its pull: %w", img.Ref, err)
 	}
 	return r, nil
 }
 
-func (e *Engine) pullRetrying(ctx context.Context, img Image, log Section) error {
+func (m *images) pullRetrying(ctx context.Context, img Image, log Section) error {
 	if img.AuthFrom != "" {
 		log.Plain("Authenticating with credentials from %s", img.AuthFrom)
 	}
@@ -85,7 +91,7 @@ func (e *Engine) pullRetrying(ctx context.Context, img Image, log Section) error
 		} else {
 			log.Plain("Pulling docker image %s ...", img.Ref)
 		}
-		err := e.pulls.pull(ctx, e.docker, img)
+		err := m.pulls.pull(ctx, m.docker, img)
 		var ie *ImageError
 		// Only a link that may come back is worth another try; "not found" stays so.
 		if err == nil || attempt == pullAttempts || !errors.As(err, &ie) || ie.Kind != ImageUnreachable {
@@ -100,8 +106,8 @@ func (e *Engine) pullRetrying(ctx context.Context, img Image, log Section) error
 	}
 }
 
-func (e *Engine) inspect(ctx context.Context, img Image) (resolved, error) {
-	res, err := e.docker.ImageInspect(ctx, img.Ref)
+func (m *images) inspect(ctx context.Context, img Image) (resolved, error) {
+	res, err := m.docker.ImageInspect(ctx, img.Ref)
 	if err != nil {
 		return resolved{}, err
 	}

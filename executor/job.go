@@ -150,7 +150,7 @@ func (j *Job) task(ctx context.Context, t Task) error {
 		section = j.log(t.Section, t.Title)
 		defer section.Close()
 	}
-	code, err := j.engine.exec(ctx, j.helper, j.plan.Helper.Command, append(t.Request, '\n'), section.Stream(), section.Stream())
+	code, err := j.engine.containers.exec(ctx, j.helper, j.plan.Helper.Command, append(t.Request, '\n'), section.Stream(), section.Stream())
 	switch {
 	case err != nil:
 		return fmt.Errorf("run %s in the helper: %w", t.Section, err)
@@ -178,21 +178,21 @@ func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 func (j *Job) kill(ctx context.Context) {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
-	_ = j.each(func(id string) error { return j.engine.kill(ctx, id) })
+	_ = j.each(func(id string) error { return j.engine.containers.kill(ctx, id) })
 }
 
 // Remove removes the job's containers, temporary volumes and network. Everything is tried; the errors are joined.
 func (j *Job) Remove(ctx context.Context) error {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
-	errs := []error{j.each(func(id string) error { return j.engine.remove(ctx, id) })}
+	errs := []error{j.each(func(id string) error { return j.engine.containers.remove(ctx, id) })}
 	for _, v := range j.plan.Volumes {
 		if v.Temporary {
-			errs = append(errs, j.engine.removeVolume(ctx, v.Name))
+			errs = append(errs, j.engine.volumes.remove(ctx, v.Name))
 		}
 	}
 	if j.plan.Network != nil {
-		errs = append(errs, j.engine.removeNetwork(ctx, j.plan.Network.Name))
+		errs = append(errs, j.engine.networks.remove(ctx, j.plan.Network.Name))
 	}
 	return errors.Join(errs...)
 }

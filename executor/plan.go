@@ -119,9 +119,9 @@ type Service struct {
 	Aliases []string
 	Ready   Ready
 	Prepare []string // command that is run in OwnImage with the service's volumes before it starts
-	// HostAlias is set when the build container cannot be sure to find the service by name on the job's network (it shares
-	// the host's, or is on another one as well): the name gets an entry in its hosts file.
-	HostAlias string
+	// HostAliases get entries in the hosts file of a build container that cannot be sure to find the service by name on the
+	// job's network: it shares the host's, or is on another network as well.
+	HostAliases []string
 }
 
 // Ready says how to find out that a service can be used. Nothing set: as soon as it runs.

@@ -28,11 +28,11 @@ const termGrace = 10 * time.Second
 
 // shell is the build container B: started once per step, the script on the stdin of the shell that its image has.
 type shell struct {
-	engine *Engine
-	id     string
-	name   string
-	nonce  string
-	armed  *armed // started and waiting for its script
+	on    containers
+	id    string
+	name  string
+	nonce string
+	armed *armed // started and waiting for its script
 }
 
 // armed is one start of the container.
@@ -46,12 +46,12 @@ type armed struct {
 func (s *shell) arm(ctx context.Context) error {
 	a := &armed{}
 	a.marks = newMarks(&a.out, s.nonce)
-	stream, err := s.engine.attach(ctx, s.id, a.marks, &a.errw)
+	stream, err := s.on.attach(ctx, s.id, a.marks, &a.errw)
 	if err != nil {
 		return err
 	}
 	a.stream = stream
-	if err := s.engine.start(ctx, s.id, s.name); err != nil {
+	if err := s.on.start(ctx, s.id, s.name); err != nil {
 		stream.conn.Close()
 		return err
 	}
@@ -128,7 +128,7 @@ func (s *shell) verdict(ctx context.Context, m *marks, stage string, code int64,
 }
 
 func (s *shell) exitCode(ctx context.Context) (int64, error) {
-	res := s.engine.docker.ContainerWait(ctx, s.id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	res := s.on.docker.ContainerWait(ctx, s.id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 	select {
 	case w := <-res.Result:
 		if w.Error != nil {
@@ -144,7 +144,7 @@ func (s *shell) exitCode(ctx context.Context) (int64, error) {
 }
 
 func (s *shell) oomKilled(ctx context.Context) bool {
-	res, err := s.engine.docker.ContainerInspect(ctx, s.id, client.ContainerInspectOptions{})
+	res, err := s.on.docker.ContainerInspect(ctx, s.id, client.ContainerInspectOptions{})
 	return err == nil && res.Container.State != nil && res.Container.State.OOMKilled
 }
 
@@ -154,8 +154,8 @@ func (s *shell) interrupt(ctx context.Context) {
 	ctx, cancel := context.WithTimeoutCause(ctx, termGrace, errors.New("the script's processes did not end after SIGTERM"))
 	defer cancel()
 	// A container that has ended meanwhile answers 409, one without sh fails: the kill below covers both.
-	_, _ = s.engine.exec(ctx, s.id, []string{"sh", "-c", "kill -TERM -1"}, nil, io.Discard, io.Discard)
+	_, _ = s.on.exec(ctx, s.id, []string{"sh", "-c", "kill -TERM -1"}, nil, io.Discard, io.Discard)
 	if _, err := s.exitCode(ctx); err != nil {
-		_ = s.engine.kill(context.WithoutCancel(ctx), s.id)
+		_ = s.on.kill(context.WithoutCancel(ctx), s.id)
 	}
 }

@@ -8,49 +8,60 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// start brings the job up to the point where its script can run. Everything that does not wait for something else begins
-// at once:
+// starter brings one job up to the point where its script can run.
+type starter struct {
+	*Job
+	graph *graph
+	log   Section // prepare_executor
+
+	network  *future[none]
+	volumes  *future[none]
+	services []*future[string] // container ids, in the plan's order
+}
+
+type none struct{}
+
+// start begins everything at once that does not wait for something else:
 //
 //	network, volumes, pulls ─┬─ helper up ─► tasks (sources, cache, artifacts) ─┐
 //	                         ├─ services up ─► ready ───────────────────────────┼─► the first step
 //	                         └─ build container created, its shell waiting ─────┘
 //
-// ctx is the job's; cancel ends a start-up that the user cancelled.
-func (j *Job) start(ctx, cancel context.Context) error {
+// job is the context of the whole job, which bounds the streams that stay open; cancel ends a start-up that the user cancelled.
+func (j *Job) start(job, cancel context.Context) error {
 	p := j.plan
-	log := j.log("prepare_executor", `Preparing the "docker" executor`)
-	log.Plain("Using Docker executor with image %s ...", p.Build.Image.Ref)
+	s := &starter{Job: j, log: j.log("prepare_executor", `Preparing the "docker" executor`)}
+	s.log.Plain("Using Docker executor with image %s ...", p.Build.Image.Ref)
 	for _, note := range p.Notes {
-		log.Plain("%s", note)
+		s.log.Plain("%s", note)
 	}
-	either, end := context.WithCancelCause(ctx)
+	either, end := context.WithCancelCause(job)
 	defer end(nil)
 	defer context.AfterFunc(cancel, func() { end(context.Cause(cancel)) })()
-	g := newGraph(either)
+	g, ctx := newGraph(either)
+	s.graph = g
 
-	network := node(g, func(ctx context.Context) (none, error) { return none{}, j.network(ctx, g) })
-	volumes := node(g, func(ctx context.Context) (none, error) { return none{}, j.volumes(ctx, g) })
-	var services []*future[string]
-	var ready []*future[none]
+	do := func(f func(context.Context) error) *future[none] {
+		return node(g, func() (none, error) { return none{}, f(ctx) })
+	}
+	s.network = do(s.createNetwork)
+	s.volumes = do(s.createVolumes)
+	parts := []*future[none]{s.network, s.volumes}
 	for i := range p.Services {
-		s := &p.Services[i]
-		up := node(g, func(ctx context.Context) (string, error) { return j.service(ctx, g, s, log, network, volumes) })
-		services = append(services, up)
-		if s.Ready.Command != nil || s.Ready.LogLine != "" {
-			ready = append(ready, node(g, func(ctx context.Context) (none, error) { return none{}, j.awaitService(ctx, g, s, up) }))
+		svc := &p.Services[i]
+		up := node(g, func() (string, error) { return s.service(ctx, svc) })
+		s.services = append(s.services, up)
+		if svc.Ready.Must {
+			parts = append(parts, do(func(ctx context.Context) error { return s.awaitService(ctx, svc, up) }))
 		}
 	}
-	ready = append(ready, node(g, func(ctx context.Context) (none, error) { return none{}, j.awaitPorts(ctx, g, log, services) }))
-	build := node(g, func(bctx context.Context) (none, error) {
-		return none{}, j.build(ctx, bctx, g, log, network, volumes, services)
-	})
-	node(g, func(ctx context.Context) (none, error) {
-		defer log.Close()
-		return none{}, all(ctx, append(ready, network, volumes, build))
+	parts = append(parts, do(s.awaitPorts), do(func(ctx context.Context) error { return s.build(job, ctx) }))
+	do(func(ctx context.Context) error {
+		defer s.log.Close()
+		return all(ctx, parts)
 	})
 	if p.Helper != nil {
-		helper := node(g, func(ctx context.Context) (none, error) { return none{}, j.helperUp(ctx, g, log, volumes) })
-		node(g, func(ctx context.Context) (none, error) { return none{}, j.before(ctx, g, helper) })
+		do(s.before)
 	}
 	if err := g.group.Wait(); err != nil {
 		return err
@@ -58,8 +69,6 @@ func (j *Job) start(ctx, cancel context.Context) error {
 	j.breakdown = g.breakdown()
 	return nil
 }
-
-type none struct{}
 
 // all waits for every future.
 func all(ctx context.Context, futures []*future[none]) error {
@@ -71,25 +80,25 @@ func all(ctx context.Context, futures []*future[none]) error {
 	return nil
 }
 
-func (j *Job) network(ctx context.Context, g *graph) error {
-	if j.plan.Network == nil {
+func (s *starter) createNetwork(ctx context.Context) error {
+	if s.plan.Network == nil {
 		return nil
 	}
-	defer g.span("network")()
+	defer s.graph.span("network")()
 	ctx, cancel := steady(ctx)
 	defer cancel()
-	return j.engine.createNetwork(ctx, j.plan.Network, j.plan.Labels)
+	return s.engine.networks.create(ctx, s.plan.Network, s.plan.Labels)
 }
 
-// volumes creates the job's volumes and fills those that have files.
-func (j *Job) volumes(ctx context.Context, g *graph) error {
-	defer g.span("volumes")()
+// createVolumes creates the job's volumes and fills those that have files.
+func (s *starter) createVolumes(ctx context.Context) error {
+	defer s.graph.span("volumes")()
 	ctx, cancel := steady(ctx)
 	defer cancel()
 	var create errgroup.Group
 	var filled []Volume
-	for _, v := range j.plan.Volumes {
-		create.Go(func() error { return j.engine.createVolume(ctx, v, j.plan.Labels) })
+	for _, v := range s.plan.Volumes {
+		create.Go(func() error { return s.engine.volumes.create(ctx, v, s.plan.Labels) })
 		if len(v.Files) > 0 || v.Open {
 			filled = append(filled, v)
 		}
@@ -97,53 +106,72 @@ func (j *Job) volumes(ctx context.Context, g *graph) error {
 	if err := create.Wait(); err != nil {
 		return err
 	}
-	return j.engine.fill(ctx, j.plan.Name+"-fill", j.plan.OwnImage, filled, j.plan.Labels)
+	return s.engine.volumes.fill(ctx, s.plan.Name+"-fill", s.plan.OwnImage, filled, s.plan.Labels)
 }
 
 // build creates the build container and, where its entrypoint allows, starts it with its shell waiting for the script.
-// job is the context of the whole job, which bounds the attached streams; ctx only that of the start-up.
-func (j *Job) build(job, ctx context.Context, g *graph, log Section, network, volumes *future[none], services []*future[string]) error {
-	b := &j.plan.Build
-	done := g.span("image")
-	image, err := j.engine.resolve(ctx, b.Image, log)
+func (s *starter) build(job, ctx context.Context) error {
+	b := &s.plan.Build
+	done := s.graph.span("image")
+	image, err := s.engine.images.resolve(ctx, b.Image, s.log)
 	if err != nil {
 		return err
 	}
 	done()
-	if err := all(ctx, []*future[none]{network, volumes}); err != nil {
+	if err := all(ctx, []*future[none]{s.network, s.volumes}); err != nil {
 		return err
 	}
 	c := b.Container
 	c.Cmd = []string{"sh", "-c", shellDetection}
-	c.Options.ExtraHosts = slices.Clone(c.Options.ExtraHosts)
-	for i, up := range services {
-		if alias := j.plan.Services[i].HostAlias; alias != "" {
-			id, err := up.get(ctx)
-			if err != nil {
-				return err
-			}
-			address, err := j.engine.address(ctx, id, j.plan.Services[i].Networks)
-			if err != nil {
-				return err
-			}
-			c.Options.ExtraHosts = append(c.Options.ExtraHosts, alias+":"+address)
-		}
-	}
-	defer g.span("build container")()
-	sctx, cancel := steady(ctx)
-	defer cancel()
-	id, err := j.engine.create(sctx, &c, image.Create, true, typed(j.plan.Labels, "build"))
-	if id != "" {
-		j.track(id)
-	}
+	hosts, err := s.serviceHosts(ctx)
 	if err != nil {
 		return err
 	}
-	j.shell = &shell{engine: j.engine, id: id, name: c.Name, nonce: j.nonce}
+	c.Options.ExtraHosts = append(slices.Clone(c.Options.ExtraHosts), hosts...)
+	defer s.graph.span("build container")()
+	id, err := s.create(ctx, &c, image.Create, true, "build")
+	if err != nil {
+		return err
+	}
+	s.shell = &shell{on: s.engine.containers, id: id, name: c.Name, nonce: s.nonce}
 	if ctx.Err() != nil || !early(b, image) {
 		return context.Cause(ctx)
 	}
-	return j.shell.arm(job)
+	return s.shell.arm(job)
+}
+
+// create makes a container of the job, to its end even if the job is cancelled meanwhile, and remembers it for removal.
+func (s *starter) create(ctx context.Context, c *Container, image string, interactive bool, kind string) (string, error) {
+	ctx, cancel := steady(ctx)
+	defer cancel()
+	id, err := s.engine.containers.create(ctx, c, image, interactive, typed(s.plan.Labels, kind))
+	if id != "" {
+		s.track(id)
+	}
+	return id, err
+}
+
+// serviceHosts are the entries of the hosts file for services that the build container may not find by name.
+func (s *starter) serviceHosts(ctx context.Context) ([]string, error) {
+	var hosts []string
+	for i, up := range s.services {
+		svc := &s.plan.Services[i]
+		if len(svc.HostAliases) == 0 {
+			continue
+		}
+		id, err := up.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		address, err := s.engine.containers.address(ctx, id, networkOf(&svc.Container))
+		if err != nil {
+			return nil, err
+		}
+		for _, alias := range svc.HostAliases {
+			hosts = append(hosts, alias+":"+address)
+		}
+	}
+	return hosts, nil
 }
 
 // early reports whether the build container may start before sources and services are ready.
@@ -158,41 +186,31 @@ func early(b *Build, image resolved) bool {
 	return len(entrypoint) == 1 && slices.Contains(b.EarlyEntrypoints, entrypoint[0])
 }
 
-// helperUp creates and starts the helper container.
-func (j *Job) helperUp(ctx context.Context, g *graph, log Section, volumes *future[none]) error {
-	if _, err := volumes.get(ctx); err != nil {
+// before starts the helper and runs the tasks that come before the user's steps, in order.
+func (s *starter) before(ctx context.Context) error {
+	if _, err := s.volumes.get(ctx); err != nil {
 		return err
 	}
-	defer g.span("helper")()
-	log.Plain("Using helper image: %s", j.plan.OwnImage)
-	ctx, cancel := steady(ctx)
-	defer cancel()
-	h := &j.plan.Helper.Container
-	id, err := j.engine.create(ctx, h, j.plan.OwnImage, false, typed(j.plan.Labels, "predefined"))
-	if id != "" {
-		j.track(id)
-	}
-	if err != nil {
-		return err
-	}
-	if err := j.engine.start(ctx, id, h.Name); err != nil {
+	if err := s.helperUp(ctx); err != nil {
 		return fmt.Errorf("start the helper container: %w", err)
 	}
-	j.helper = id
-	return nil
-}
-
-// before runs the tasks that come before the user's steps, in order.
-func (j *Job) before(ctx context.Context, g *graph, helper *future[none]) error {
-	if _, err := helper.get(ctx); err != nil {
-		return err
-	}
-	for _, t := range j.plan.Before {
-		done := g.span(t.Section)
-		if err := j.task(ctx, t); err != nil {
+	for _, t := range s.plan.Before {
+		done := s.graph.span(t.Section)
+		if err := s.task(ctx, t); err != nil {
 			return err
 		}
 		done()
 	}
 	return nil
+}
+
+func (s *starter) helperUp(ctx context.Context) error {
+	defer s.graph.span("helper")()
+	s.log.Plain("Using helper image: %s", s.plan.OwnImage)
+	id, err := s.create(ctx, &s.plan.Helper.Container, s.plan.OwnImage, false, "predefined")
+	if err != nil {
+		return err
+	}
+	s.helper = id
+	return s.engine.containers.start(ctx, id, s.plan.Helper.Name)
 }

@@ -40,8 +40,8 @@ func (s *stream) wait() error {
 }
 
 // attach connects to the container's streams; call it before the start, or output is lost.
-func (e *Engine) attach(ctx context.Context, id string, out, errw io.Writer) (*stream, error) {
-	res, err := e.docker.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+func (s containers) attach(ctx context.Context, id string, out, errw io.Writer) (*stream, error) {
+	res, err := s.docker.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 	if err != nil {
 		return nil, fmt.Errorf("attach to container %s: %w", id, err)
 	}
@@ -50,30 +50,30 @@ func (e *Engine) attach(ctx context.Context, id string, out, errw io.Writer) (*s
 
 // exec runs a command in a running container. input is written to its stdin, which then stays open until the command ends
 // or ctx does: closing it is how the command learns that nobody waits for it any more.
-func (e *Engine) exec(ctx context.Context, id string, cmd []string, input []byte, out, errw io.Writer) (exit int, err error) {
-	created, err := e.docker.ExecCreate(ctx, id, client.ExecCreateOptions{
+func (s containers) exec(ctx context.Context, id string, cmd []string, input []byte, out, errw io.Writer) (exit int, err error) {
+	created, err := s.docker.ExecCreate(ctx, id, client.ExecCreateOptions{
 		Cmd: cmd, AttachStdin: input != nil, AttachStdout: true, AttachStderr: true,
 	})
 	if err != nil {
 		return -1, fmt.Errorf("create exec of %s in container %s: %w", cmd[0], id, err)
 	}
-	res, err := e.docker.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
+	res, err := s.docker.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
 	if err != nil {
 		return -1, fmt.Errorf("start exec of %s in container %s: %w", cmd[0], id, err)
 	}
-	s := follow(ctx, res.HijackedResponse, out, errw)
+	stream := follow(ctx, res.HijackedResponse, out, errw)
 	if input != nil {
 		if _, err := res.Conn.Write(input); err != nil && ctx.Err() == nil {
 			return -1, fmt.Errorf("send its request to %s in container %s: %w", cmd[0], id, err)
 		}
 	}
-	if err := s.wait(); err != nil {
+	if err := stream.wait(); err != nil {
 		return -1, err
 	}
 	if ctx.Err() != nil {
 		return -1, context.Cause(ctx)
 	}
-	state, err := e.docker.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
+	state, err := s.docker.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
 	if err != nil {
 		return -1, fmt.Errorf("ask for the exit code of %s in container %s: %w", cmd[0], id, err)
 	}

@@ -15,11 +15,17 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// createVolume is idempotent for a volume of the same name and driver.
-func (e *Engine) createVolume(ctx context.Context, v Volume, labels map[string]string) error {
+// volumes makes, fills and removes volumes.
+type volumes struct {
+	docker     *client.Client
+	containers containers
+}
+
+// create is idempotent for a volume of the same name and driver.
+func (s volumes) create(ctx context.Context, v Volume, labels map[string]string) error {
 	all := typed(labels, "cache")
 	maps.Copy(all, v.Labels)
-	_, err := e.docker.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Driver: v.Driver, DriverOpts: v.Options, Labels: all})
+	_, err := s.docker.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Driver: v.Driver, DriverOpts: v.Options, Labels: all})
 	if err != nil {
 		return fmt.Errorf("create volume %s for %s: %w", v.Name, v.Target, err)
 	}
@@ -29,7 +35,7 @@ func (e *Engine) createVolume(ctx context.Context, v Volume, labels map[string]s
 // fill puts files into volumes without ever starting a container: one is created from our own image with the volumes
 // mounted, given the files, and removed. The archive API is never used on a container made from a job's image, since
 // engines before 29.5 can be made to write to the host through it.
-func (e *Engine) fill(ctx context.Context, name, ownImage string, vols []Volume, labels map[string]string) (err error) {
+func (s volumes) fill(ctx context.Context, name, ownImage string, vols []Volume, labels map[string]string) (err error) {
 	if len(vols) == 0 {
 		return nil
 	}
@@ -37,7 +43,7 @@ func (e *Engine) fill(ctx context.Context, name, ownImage string, vols []Volume,
 	for _, v := range vols {
 		binds = append(binds, v.Name+":"+v.Target)
 	}
-	created, err := e.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+	created, err := s.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name:       name,
 		Config:     &container.Config{Image: ownImage, Cmd: []string{"true"}, Labels: typed(labels, "cache-init")},
 		HostConfig: &container.HostConfig{Binds: binds, NetworkMode: "none", LogConfig: logConfig()},
@@ -46,7 +52,7 @@ func (e *Engine) fill(ctx context.Context, name, ownImage string, vols []Volume,
 		return fmt.Errorf("create the container that fills volumes, from image %s: %w", ownImage, err)
 	}
 	defer func() {
-		if rerr := e.remove(context.WithoutCancel(ctx), created.ID); err == nil {
+		if rerr := s.containers.remove(context.WithoutCancel(ctx), created.ID); err == nil {
 			err = rerr
 		}
 	}()
@@ -54,7 +60,7 @@ func (e *Engine) fill(ctx context.Context, name, ownImage string, vols []Volume,
 	if err != nil {
 		return err
 	}
-	_, err = e.docker.CopyToContainer(ctx, created.ID, client.CopyToContainerOptions{DestinationPath: "/", Content: archive})
+	_, err = s.docker.CopyToContainer(ctx, created.ID, client.CopyToContainerOptions{DestinationPath: "/", Content: archive})
 	if err != nil {
 		return fmt.Errorf("put files into the volumes %s: %w", strings.Join(binds, ", "), err)
 	}
@@ -97,8 +103,8 @@ func pack(vols []Volume) (*bytes.Buffer, error) {
 	return &buf, w.Close()
 }
 
-func (e *Engine) removeVolume(ctx context.Context, name string) error {
-	if _, err := e.docker.VolumeRemove(ctx, name, client.VolumeRemoveOptions{Force: true}); err != nil && !errdefs.IsNotFound(err) {
+func (s volumes) remove(ctx context.Context, name string) error {
+	if _, err := s.docker.VolumeRemove(ctx, name, client.VolumeRemoveOptions{Force: true}); err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("remove volume %s: %w", name, err)
 	}
 	return nil

@@ -1,0 +1,36 @@
+package executor
+
+import (
+	"context"
+	"errors"
+
+	"github.com/moby/moby/client"
+)
+
+// Sweep removes what an earlier runner with our system id left on the engine: containers and networks with our own label,
+// and volumes with it that were for one job. Reusable volumes stay. gitlab-runner's labels alone never suffice.
+func (e *Engine) Sweep(ctx context.Context) error {
+	ours := client.Filters{}.Add("label", LabelOwner+"="+e.owner)
+	var errs []error
+	containers, err := e.docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
+	errs = append(errs, err)
+	for _, c := range containers.Items {
+		errs = append(errs, e.containers.remove(ctx, c.ID))
+	}
+	networks, err := e.docker.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
+	errs = append(errs, err)
+	for _, n := range networks.Items {
+		errs = append(errs, e.networks.remove(ctx, n.ID))
+	}
+	volumes, err := e.docker.VolumeList(ctx, client.VolumeListOptions{Filters: ours})
+	errs = append(errs, err)
+	for _, v := range volumes.Items {
+		if v.Labels[labelReusable] != "true" {
+			errs = append(errs, e.volumes.remove(ctx, v.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// labelReusable is gitlab-runner's mark of volumes that outlive their job.
+const labelReusable = "com.gitlab.gitlab-runner.reusable"

@@ -1,0 +1,161 @@
+// Package plan turns a job and the runner's configuration into an executor.Plan. It is pure: the same input gives the same
+// plan, nothing is read or written, and its golden files are the specification of what a job means.
+//
+// Data moves from the payload (jobapi), through the job's variables, into the pieces of the plan, one file per piece. It
+// decides nothing about engines (executor), sidecars (dind) or git (helper): it only writes down for them what to do.
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"lced-runner/dind"
+	"lced-runner/executor"
+	"lced-runner/internal/config"
+	"lced-runner/jobapi"
+)
+
+// Input is everything that a plan depends on.
+type Input struct {
+	Job         *jobapi.Job
+	Runner      *config.Runner
+	SystemID    string
+	RunnerHost  string // host name of the runner, for the log
+	Slot        int    // CI_CONCURRENT_ID: lowest free number among the runner's jobs
+	ProjectSlot int    // CI_CONCURRENT_PROJECT_ID: the same among the project's jobs
+	Random      string // 16 hex digits that make this job's names unique
+	OwnImage    string // id of the runner's own image
+	Facts       executor.Facts
+	Version     string
+	Revision    string
+	DockerAuth  []byte // the runner user's docker config.json; nil when there is none
+	ServerCA    []byte // PEM of tls-ca-file
+	ClientCert  []byte // PEM of tls-cert-file
+	ClientKey   []byte // PEM of tls-key-file
+
+	// Certificates makes the certificates of a sidecar for the host names and addresses; dind.CertificateFiles, but for
+	// tests, which want the same plan every time.
+	Certificates func(names []string) (server, client []dind.File, err error)
+}
+
+// Compiled is a job ready to run.
+type Compiled struct {
+	Plan     *executor.Plan
+	Masks    []string      // values that the log must not show
+	Warnings []string      // for the head of the job log
+	Timeout  time.Duration // of the whole job
+	Debug    bool          // CI_DEBUG_TRACE is on: GitLab restricts who may see the log
+	Dind     string        // how docker is reached, see dind.Setup.Kind
+}
+
+// ConfigError says that the job or the runner's configuration asks for something that cannot be: trying again is useless.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+func refuse(format string, args ...any) error { return &ConfigError{fmt.Errorf(format, args...)} }
+
+// defaultTimeout is GitLab's for a job that names none (job-api contract 3.1).
+const defaultTimeout = 2 * time.Hour
+
+// Timeout is the job's own limit, counted from the moment it starts in the runner.
+func Timeout(job *jobapi.Job) time.Duration {
+	if job.RunnerInfo.Timeout > 0 {
+		return time.Duration(job.RunnerInfo.Timeout) * time.Second
+	}
+	return defaultTimeout
+}
+
+// compiler holds what the pieces share while one plan is written.
+type compiler struct {
+	Input
+	vars     *variables
+	names    names
+	dirs     dirs
+	strategy string
+	warnings []string
+}
+
+// Compile writes the plan of a job.
+func Compile(in Input) (*Compiled, error) {
+	if err := supported(in.Job); err != nil {
+		return nil, err
+	}
+	c := &compiler{Input: in}
+	c.names = newNames(in)
+	c.vars = newVariables(in, c.names)
+	c.strategy = gitStrategy(c)
+	if err := chooseDirs(c); err != nil {
+		return nil, err
+	}
+	c.vars.addDirs(c.dirs)
+
+	image, err := buildImage(c)
+	if err != nil {
+		return nil, err
+	}
+	sidecars, err := decideDind(c, image.Ref)
+	if err != nil {
+		return nil, err
+	}
+	c.vars.override(sidecars.setup.BuildEnv)
+
+	p := &executor.Plan{Name: c.names.unique, Labels: makeLabels(c), OwnImage: in.OwnImage, Probe: []string{binary, "helper", "probe"}}
+	vols, err := makeVolumes(c, sidecars)
+	if err != nil {
+		return nil, err
+	}
+	p.Volumes = vols.create
+	if p.Services, err = makeServices(c, sidecars, vols); err != nil {
+		return nil, err
+	}
+	p.Build = makeBuild(c, image, sidecars, vols)
+	p.Network = makeNetwork(c, p)
+	if err := makeTasks(c, p, vols); err != nil {
+		return nil, err
+	}
+	makeSteps(c, p)
+	p.Notes = sidecars.notes()
+	return &Compiled{
+		Plan: p, Masks: c.masks(), Warnings: c.warnings, Timeout: Timeout(in.Job), Debug: c.debug(), Dind: sidecars.setup.Kind,
+	}, nil
+}
+
+// binary is the runner's path in its own image.
+const binary = "/usr/bin/lced-runner"
+
+// supported refuses what would otherwise be left out in silence.
+func supported(job *jobapi.Job) error {
+	switch {
+	case job.Run != "":
+		return refuse("the keyword run: (GitLab steps) is not supported by this runner; use script:")
+	case job.HasInputs():
+		return refuse("the job has inputs:, which this runner does not interpolate")
+	case job.HasSecrets():
+		return refuse("the job has secrets:, which this runner cannot resolve; use CI/CD variables")
+	case len(job.Artifacts) > 0:
+		return refuse("the job has artifacts:, which this version of lced-runner does not upload yet")
+	}
+	for _, d := range job.Dependencies {
+		if d.ArtifactsFile.Filename != "" {
+			return refuse("the job needs the artifacts of job %s, which this version of lced-runner does not download yet", d.Name)
+		}
+	}
+	if len(job.Steps) == 0 {
+		return refuse("the job has no script")
+	}
+	errs := []error{job.Image.ExecutorOpts.Unsupported("image")}
+	for _, s := range job.Services {
+		errs = append(errs, s.ExecutorOpts.Unsupported("service"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (c *compiler) warn(format string, args ...any) {
+	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+}

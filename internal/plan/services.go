@@ -1,0 +1,173 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"lced-runner/dind"
+	"lced-runner/executor"
+	"lced-runner/jobapi"
+)
+
+// makeServices writes the containers beside the build container: ordinary services and sidecars.
+func makeServices(c *compiler, s *sidecars, vols *volumes) ([]executor.Service, error) {
+	bySidecar := map[int]dind.Sidecar{}
+	var out []executor.Service
+	for _, sc := range s.setup.Sidecars {
+		bySidecar[sc.Service] = sc
+	}
+	for i, one := range s.services {
+		if slices.Contains(s.setup.SkipServices, i) {
+			continue
+		}
+		if one.ofJob && !serviceAllowed(c, one.image.Name) {
+			return nil, refuse("service %s is not one of the services that this runner allows: %s (allowed_services in [runners.docker])",
+				one.image.Name, strings.Join(c.Runner.Docker.AllowedServices, ", "))
+		}
+		svc, err := makeService(c, len(out), one, vols)
+		if err != nil {
+			return nil, err
+		}
+		if sc, ok := bySidecar[i]; ok {
+			makeSidecar(c, &svc, sc, s.setup, vols)
+		}
+		out = append(out, svc)
+	}
+	if sc, ok := bySidecar[-1]; ok {
+		svc, err := makeService(c, len(out), service{image: jobapi.Image{Name: sc.Image}, aliases: sc.Aliases}, vols)
+		if err != nil {
+			return nil, err
+		}
+		makeSidecar(c, &svc, sc, s.setup, vols)
+		out = append(out, svc)
+	}
+	return out, nil
+}
+
+// serviceAllowed lets the names of configured services pass always.
+func serviceAllowed(c *compiler, name string) bool {
+	d := &c.Runner.Docker
+	for _, s := range d.Services {
+		if s.Name == name {
+			return true
+		}
+	}
+	return matches(d.AllowedServices, name)
+}
+
+func makeService(c *compiler, index int, one service, vols *volumes) (executor.Service, error) {
+	d := &c.Runner.Docker
+	img, err := makeImage(c, one.image.Name, one.image)
+	if err != nil {
+		return executor.Service{}, err
+	}
+	name := strings.NewReplacer("/", "__", ":", "_").Replace(imageName(one.image.Name))
+	o := makeOptions(c, d.ServicesTmpfs)
+	// Limits, capabilities and devices are for the build container; services have keys of their own.
+	o.CapAdd, o.CapDrop, o.SecurityOpt, o.Devices, o.Ulimits, o.Sysctls = nil, nil, nil, nil, nil, nil
+	o.Memory, o.MemorySwap, o.MemoryReservation, o.NanoCPUs, o.CPUShares, o.CpusetCPUs = 0, 0, 0, 0, 0, ""
+	svc := executor.Service{
+		Title:   one.image.Name,
+		Aliases: one.aliases,
+		Container: executor.Container{
+			Name: fmt.Sprintf("%s-%s-%d", c.names.unique, name, index), Image: img,
+			Entrypoint: entrypointOf(c, one.image.Entrypoint), Cmd: one.image.Command,
+			User: c.vars.expand(one.image.ExecutorOpts.Docker.User), Env: withVariables(c.vars.env(true), one.vars),
+			Privileged: servicesPrivileged(c) && matches(d.AllowedPrivilegedServices, one.image.Name),
+			Binds:      vols.service, Labels: containerLabels(c, true), Options: o,
+		},
+	}
+	svc.Labels["com.gitlab.gitlab-runner.service"], svc.Labels["com.gitlab.gitlab-runner.service.version"] = imageName(one.image.Name), version(one.image.Name)
+	switch mode := d.NetworkMode; {
+	case mode == "":
+		svc.Networks = []executor.Attachment{{Network: c.names.network, Aliases: one.aliases}}
+	case userNetwork(mode):
+		svc.Networks = []executor.Attachment{{Network: mode, Aliases: one.aliases}}
+	default:
+		svc.Mode = mode
+	}
+	if d.WaitForServicesTimeout >= 0 {
+		svc.Ready = executor.Ready{Ports: true, Timeout: d.WaitForServicesTimeout}
+	}
+	return svc, nil
+}
+
+// makeSidecar turns a service into a docker-in-docker sidecar: on the job's own network only, ready when its API answers.
+func makeSidecar(c *compiler, svc *executor.Service, sc dind.Sidecar, setup dind.Setup, vols *volumes) {
+	svc.Aliases, svc.Privileged, svc.Cmd = sc.Aliases, sc.Privileged, sc.Command
+	if len(sc.Entrypoint) > 0 {
+		svc.Entrypoint = sc.Entrypoint
+	}
+	unset := map[string]bool{}
+	for _, name := range sc.Unset {
+		unset[name] = true
+	}
+	svc.Env = slices.DeleteFunc(svc.Env, func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return unset[name]
+	})
+	svc.Env = withVariables(svc.Env, sc.Env)
+	// A bare name takes a variable out of what the image sets.
+	for _, name := range sc.Unset {
+		if _, set := sc.Env[name]; !set {
+			svc.Env = append(svc.Env, name)
+		}
+	}
+	svc.Binds = slices.Clone(vols.sidecar)
+	for _, b := range sc.Binds {
+		bind := b.Source + ":" + b.Destination
+		if b.ReadOnly {
+			bind += ":ro"
+		}
+		svc.Binds = append(svc.Binds, bind)
+	}
+	svc.Mode = ""
+	svc.Networks = []executor.Attachment{{Network: c.names.network, Aliases: sc.Aliases}}
+	svc.Ready = executor.Ready{
+		Command: dind.ReadyProbe(setup.Kind), LogLine: "API listen on ",
+		Timeout: c.Runner.Dind.WaitTimeout, Must: true,
+	}
+	if setup.ExtraHosts || userNetwork(c.Runner.Docker.NetworkMode) {
+		svc.HostAliases = sc.Aliases
+	}
+	if setup.StaleSocket != "" {
+		svc.Prepare = []string{binary, "helper", "remove", setup.StaleSocket}
+	}
+}
+
+// withVariables adds variables to an environment, replacing those of the same name.
+func withVariables(env []string, vars map[string]string) []string {
+	if len(vars) == 0 {
+		return env
+	}
+	out := slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		_, replaced := vars[name]
+		return replaced
+	})
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		out = append(out, name+"="+vars[name])
+	}
+	return out
+}
+
+// imageName is the reference without tag and digest.
+func imageName(ref string) string {
+	ref, _, _ = strings.Cut(ref, "@")
+	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') {
+		ref = ref[:i]
+	}
+	return ref
+}
+
+func version(ref string) string {
+	if _, digest, ok := strings.Cut(ref, "@"); ok {
+		return "@" + digest
+	}
+	if name := imageName(ref); len(name) < len(ref) {
+		return ref[len(name)+1:]
+	}
+	return "latest"
+}

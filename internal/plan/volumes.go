@@ -1,0 +1,136 @@
+package plan
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lced-runner/dind"
+	"lced-runner/executor"
+	"lced-runner/internal/config"
+	"lced-runner/internal/helper"
+)
+
+// volumes are the job's volumes and the binds of its containers. Build container, helper and services see the same
+// /builds and /cache: `docker run -v $CI_PROJECT_DIR:/src` in a sidecar depends on it.
+type volumes struct {
+	create  []executor.Volume
+	build   []string // binds of B
+	service []string // of services that are no sidecars
+	sidecar []string // of sidecars
+	helper  []string // of H: neither docker's socket nor certificates
+	open    []string // mount points that H makes writable for every user
+}
+
+func makeVolumes(c *compiler, s *sidecars) (*volumes, error) {
+	vols := &volumes{}
+	seen := map[string]bool{}
+	for _, v := range c.Runner.Docker.Volumes {
+		dest := destinationOf(c, v)
+		if dest == "/" {
+			return nil, refuse("volume %q: its destination is / in this job", v.String())
+		}
+		if slices.Contains(s.setup.DropVolumes, dest) {
+			continue
+		}
+		if seen[dest] {
+			return nil, refuse("volume for container path %q is already defined", dest)
+		}
+		seen[dest] = true
+		if v.Source == "" {
+			vols.addCache(c, dest, c.Runner.Docker.DisableCache)
+			continue
+		}
+		bind := v
+		bind.Destination = dest
+		vols.addBind(bind.String(), v.Source, slices.Contains(s.setup.DropSocketFromSidecar, dest))
+	}
+	if !seen[c.dirs.builds] {
+		// Only fetch leaves something that the next job wants.
+		vols.addCache(c, c.dirs.builds, c.strategy != string(helper.StrategyFetch))
+	}
+	if s.setup.Certs != nil {
+		if err := vols.addCertificates(c, s.setup.Certs); err != nil {
+			return nil, err
+		}
+	}
+	return vols, nil
+}
+
+// destinationOf is a volume's path in the containers: expanded, relative to the project's directory.
+func destinationOf(c *compiler, v config.Volume) string {
+	dest := c.vars.expand(v.Destination)
+	if !path.IsAbs(dest) {
+		dest = path.Join(c.dirs.project, dest)
+	}
+	return path.Clean(dest)
+}
+
+// addCache adds a volume of ours.
+func (vols *volumes) addCache(c *compiler, dest string, temporary bool) {
+	protected := isProtected(c)
+	name := c.names.volume(dest, temporary, protected)
+	vols.create = append(vols.create, executor.Volume{
+		Name: name, Target: dest, Temporary: temporary,
+		Labels: map[string]string{
+			"com.gitlab.gitlab-runner.destination": dest,
+			"com.gitlab.gitlab-runner.protected":   strconv.FormatBool(protected),
+			"com.gitlab.gitlab-runner.reusable":    strconv.FormatBool(!temporary),
+		},
+	})
+	vols.open = append(vols.open, dest)
+	vols.addBind(name+":"+dest, name, false)
+}
+
+func (vols *volumes) addBind(bind, source string, notInSidecar bool) {
+	vols.build = append(vols.build, bind)
+	vols.service = append(vols.service, bind)
+	if !notInSidecar {
+		vols.sidecar = append(vols.sidecar, bind)
+	}
+	if !strings.HasSuffix(source, ".sock") {
+		vols.helper = append(vols.helper, bind)
+	}
+}
+
+// addCertificates adds the two volumes of a job with TLS: the server's in the sidecar, the client's in both, read-only in
+// the build container. They are made for this job and die with it.
+func (vols *volumes) addCertificates(c *compiler, certs *dind.Certs) error {
+	server, client, err := c.Certificates(certs.Names)
+	if err != nil {
+		return err
+	}
+	add := func(dest, what string, files []dind.File) string {
+		v := executor.Volume{Name: c.names.unique + "-certs-" + what, Target: dest, Temporary: true}
+		for _, f := range files {
+			v.Files = append(v.Files, executor.File{Path: f.Path, Mode: f.Mode, Data: f.Data})
+		}
+		vols.create = append(vols.create, v)
+		return v.Name
+	}
+	serverName := add(certs.Dir, "server", server)
+	clientName := add(certs.ClientDir, "client", client)
+	vols.sidecar = append(vols.sidecar, serverName+":"+certs.Dir, clientName+":"+certs.ClientDir)
+	vols.build = append(vols.build, clientName+":"+certs.BuildDir+":ro")
+	return nil
+}
+
+// isProtected reports whether the job's volumes are those of protected refs, which no other job may fill.
+func isProtected(c *compiler) bool {
+	for _, ca := range c.Job.Cache {
+		if strings.HasSuffix(ca.Key, "-protected") && !strings.HasSuffix(ca.Key, "-non_protected") {
+			return true
+		}
+	}
+	if p := c.Job.GitInfo.Protected; p != nil {
+		return *p
+	}
+	// The first one is GitLab's; a user may append another.
+	for _, v := range c.Job.Variables {
+		if v.Key == "CI_COMMIT_REF_PROTECTED" {
+			return v.Value == "true"
+		}
+	}
+	return false
+}

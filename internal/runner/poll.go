@@ -1,0 +1,113 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"lced-runner/jobapi"
+)
+
+// maxBackOff bounds the pause while GitLab or the engine cannot be reached: a board must be back within a minute.
+const maxBackOff = time.Minute
+
+// health counts what goes wrong with one runner's requests.
+type health struct {
+	refused int // in a row: only a refused token counts, see jobapi.Unhealthy
+	failed  int // in a row: anything else
+}
+
+// poll asks for jobs while there are free slots, until ctx ends. start runs a job and frees its slot.
+func (r *Runner) poll(ctx context.Context, e *entry, start func(*jobapi.Job, *slot)) {
+	var h health
+	for {
+		s, err := r.slots.take(ctx, e)
+		if err != nil {
+			return
+		}
+		job, err := r.request(ctx, e)
+		if job != nil {
+			h = health{}
+			e.log.Info("job received", "job", job.ID, "project", job.JobInfo.ProjectFullPath)
+			s.forProject(job.JobInfo.ProjectID)
+			start(job, s)
+			// There may be more where this came from: GitLab is asked again at once.
+			if !e.config.StrictCheckInterval {
+				continue
+			}
+		} else {
+			s.free()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if !sleep(ctx, h.pause(err, e, r.Config.CheckInterval)) {
+			return
+		}
+	}
+}
+
+// request asks for a job, unless the engine is not there to run it.
+func (r *Runner) request(ctx context.Context, e *entry) (*jobapi.Job, error) {
+	if err := e.engine.Ping(ctx); err != nil {
+		return nil, err
+	}
+	job, err := e.api.Request(ctx)
+	if bad, ok := errors.AsType[*jobapi.BadPayloadError](err); ok {
+		r.refusePayload(ctx, e, bad)
+	}
+	return job, err
+}
+
+// refusePayload reports a job that could not be read as failed: GitLab believes that it runs here.
+func (r *Runner) refusePayload(ctx context.Context, e *entry, bad *jobapi.BadPayloadError) {
+	if bad.ID == 0 || bad.Token == "" {
+		return
+	}
+	for _, u := range []jobapi.Update{
+		{State: jobapi.StateRunning},
+		{State: jobapi.StateFailed, FailureReason: jobapi.ReasonRunnerSystemFailure},
+	} {
+		if _, err := e.api.UpdateJob(ctx, bad.ID, bad.Token, u); err != nil {
+			e.log.Error("could not report an unreadable job as failed", "job", bad.ID, "error", err)
+			return
+		}
+	}
+}
+
+// pause says how long to wait before the next request.
+func (h *health) pause(err error, e *entry, interval time.Duration) time.Duration {
+	switch {
+	case err == nil:
+		*h = health{}
+		return interval
+	case jobapi.Unhealthy(err):
+		h.refused++
+		e.log.Error("GitLab refuses this runner", "error", err)
+		if h.refused >= e.config.UnhealthyLimit {
+			h.refused = 0
+			e.log.Error("runner pauses", "for", e.config.UnhealthyInterval, "after_refusals", e.config.UnhealthyLimit)
+			return e.config.UnhealthyInterval
+		}
+		return interval
+	}
+	h.refused = 0
+	h.failed++
+	wait := min(interval<<min(h.failed-1, 10), maxBackOff)
+	wait = wait/2 + rand.N(wait/2+1)
+	e.log.Warn("cannot take jobs right now", "error", err, "next_try_in", wait.Round(time.Millisecond))
+	return wait
+}
+
+// sleep reports whether ctx still lives afterwards.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,53 @@
+package runner
+
+import (
+	"context"
+
+	"lced-runner/internal/trace"
+	"lced-runner/jobapi"
+)
+
+// uploader speaks to GitLab about one job, in package trace's words.
+type uploader struct {
+	api   *jobapi.Client
+	job   *jobapi.Job
+	debug bool
+	final jobapi.Update // state, reason and exit code, set before the final update
+}
+
+func (u *uploader) Patch(ctx context.Context, offset int64, chunk []byte) (trace.Reply, error) {
+	r, err := u.api.PatchTrace(ctx, u.job.ID, u.job.Token, offset, chunk, u.debug)
+	return trace.Reply{Outcome: outcomeOfReply(r.Outcome), Offset: r.Offset, Canceling: r.Canceling, Interval: r.Interval}, err
+}
+
+func (u *uploader) KeepAlive(ctx context.Context, sum trace.Sum) (trace.Reply, error) {
+	return u.update(ctx, jobapi.Update{State: jobapi.StateRunning}, sum)
+}
+
+func (u *uploader) Final(ctx context.Context, sum trace.Sum) (trace.Reply, error) {
+	return u.update(ctx, u.final, sum)
+}
+
+func (u *uploader) update(ctx context.Context, up jobapi.Update, sum trace.Sum) (trace.Reply, error) {
+	up.Size, up.CRC32 = sum.Size, sum.CRC32
+	r, err := u.api.UpdateJob(ctx, u.job.ID, u.job.Token, up)
+	return trace.Reply{Outcome: outcomeOfReply(r.Outcome), Canceling: r.Canceling, Interval: r.Interval}, err
+}
+
+func outcomeOfReply(o jobapi.Outcome) trace.Outcome {
+	switch o {
+	case jobapi.Stored, jobapi.Accepted:
+		return trace.Stored
+	case jobapi.Retry202:
+		return trace.Pending
+	case jobapi.Realign:
+		return trace.Realign
+	case jobapi.Resend:
+		return trace.Resend
+	case jobapi.NotFound:
+		return trace.NotFound
+	case jobapi.Over:
+		return trace.Over
+	}
+	return trace.Temporary
+}
