@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Builds the binary for this machine's architecture and the runner's image with it,
+# as lced-runner:dev and lced-runner:latest. Does nothing where nothing has changed.
+#
+# usage: runner.sh
+# VERSION  what the binary says of itself (default: from git)
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+cd "$top"
+PATH=$PATH:/usr/local/go/bin
+
+label=lced.test.definition
+arch=$(go env GOARCH)
+version=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo dev)}
+binary=bin/linux-$arch/lced-runner
+
+CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$binary" ./cmd/lced-runner
+
+definition=$(cat "$binary" Dockerfile .dockerignore deploy/image/* | sha256sum | cut -c1-16)
+have=$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" lced-runner:dev lced-runner:latest 2>/dev/null || true)
+if [ "$have" = "$definition"$'\n'"$definition" ]; then exit 0; fi
+
+begin=$SECONDS
+# The classic builder is in every engine, buildx is not.
+DOCKER_BUILDKIT=0 docker build -q --force-rm --label "$label=$definition" \
+    --build-arg MAKER="linux/$arch" --build-arg TARGETARCH="$arch" \
+    --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy \
+    -t lced-runner:dev -t lced-runner:latest . >/dev/null 2>"$top/bin/image.log" ||
+    { cat "$top/bin/image.log" >&2; exit 1; }
+printf 'images: made lced-runner:dev and lced-runner:latest (%s) in %s s\n' "$version" $((SECONDS - begin))
