@@ -42,7 +42,10 @@ definition() {
     local parent
     {
         sha256sum "$here/$1"/* | awk '{print $1}'
-        if [ "$1" = docker-cli ]; then sha256sum <"$here/docker/docker-entrypoint.sh"; fi
+        case $1 in
+        docker) sha256sum "$STATE/bin/runc" 2>/dev/null | awk '{print $1}' ;;
+        docker-cli) sha256sum <"$here/docker/docker-entrypoint.sh" ;;
+        esac
         for parent in ${2//,/ }; do echo "${hash[$parent]:-}"; done
     } | sha256sum | cut -c1-16
 }
@@ -67,6 +70,11 @@ context() {
     case $1 in
     busybox | noshell) cp /bin/busybox "$dir/" ;;
     docker-cli) cp "$here/docker/docker-entrypoint.sh" "$dir/" ;;
+    docker)
+        # The engine inside needs the front that the engine outside needs.
+        mkdir "$dir/sbin"
+        if [ -x "$STATE/bin/runc" ]; then cp "$STATE/bin/runc" "$dir/sbin/"; fi
+        ;;
     esac
     tar -C "$dir" --owner=0 --group=0 -c .
 }
