@@ -69,7 +69,7 @@ func (r *reader) global(pipeline *Pipeline, defaults *jobKeywords, e entry) (isJ
 		}
 		_, err := r.keyword(defaults, e, "the pipeline")
 		return false, err
-	case "include", "workflow", "cache", "spec", "pages:deploy":
+	case "include", "workflow", "cache", "spec":
 		return false, r.errorf(e.line, "keyword %q is not supported by exec yet", e.key)
 	}
 	return true, nil

@@ -80,12 +80,13 @@ func parseJob(t *testing.T, file string) Job {
 	return pipeline.Jobs[len(pipeline.Jobs)-1]
 }
 
-func TestParseJobs(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		file string
-		want Job
-	}{
+type jobCase struct {
+	file string
+	want Job // Name j, stage test and when on_success unless given
+}
+
+func jobCases() map[string]jobCase {
+	return map[string]jobCase{
 		"job overrides default": {
 			"default:\n  before_script: [a]\n  after_script: [z]\n  image: one\n  tags: [x]\n  timeout: 1h\nj:\n  before_script: []\n  image: two\n  script: run\n",
 			Job{Line: 7, Image: &Image{Name: "two"}, Script: []string{"run"}, BeforeScript: []string{}, AfterScript: []string{"z"}, Tags: []string{"x"}, Timeout: time.Hour},
@@ -130,7 +131,12 @@ j:
 		"allow_failure in YAML 1.1":     {"j: {script: x, allow_failure: yes}", Job{Line: 1, Script: []string{"x"}, AllowFailure: true}},
 		"hooks":                         {"j: {script: x, hooks: {pre_get_sources_script: [a, b]}}", Job{Line: 1, Script: []string{"x"}, PreGetSources: []string{"a", "b"}}},
 		"a job may be named like pages": {"pages: {script: x}", Job{Name: "pages", Line: 1, Script: []string{"x"}}},
-	} {
+	}
+}
+
+func TestParseJobs(t *testing.T) {
+	t.Parallel()
+	for name, c := range jobCases() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			want := c.want

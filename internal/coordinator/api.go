@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -14,7 +15,7 @@ import (
 const (
 	maxRequestBody = 32 << 10
 	maxPatchBody   = 1 << 20
-	maxBody        = 4 << 20
+	maxBody        = 4 << 20 // of any call: enough to see by how much one is too large
 )
 
 // api answers the calls of the job API. Each answer is a function of the request; the board is locked inside it.
@@ -52,7 +53,10 @@ func (a *api) serve(endpoint Endpoint, answer func(*http.Request, []byte) reply)
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
-			// Cut short by the client, or too large for any call.
+			var large *http.MaxBytesError
+			if errors.As(err, &large) {
+				a.board.lockedBreach("%s %s: body of more than %d bytes", r.Method, r.URL.Path, large.Limit)
+			}
 			replyJSON(http.StatusRequestEntityTooLarge, message("413 Request Entity Too Large")).write(w)
 			return
 		}
@@ -83,13 +87,11 @@ func (a *api) verify(r *http.Request, body []byte) reply {
 	b := a.board
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	fields := b.readJSON("POST /runners/verify", r, body, verifyFields())
-	b.checkIdentity("POST /runners/verify", r, fields)
-	token, _ := fields["token"].(string)
-	known, ok := b.runners[token]
+	known, systemID, ok := b.readRunner("POST /runners/verify", r, body, verifyFields())
 	if !ok {
 		return replyJSON(http.StatusForbidden, message("403 Forbidden"))
 	}
+	known.managers[systemID] = true
 	return replyJSON(http.StatusOK, map[string]any{"id": known.ID, "token": known.Token, "token_expires_at": nil})
 }
 
@@ -109,6 +111,7 @@ func (a *api) request(r *http.Request, body []byte) reply {
 		b.mu.Unlock()
 		return replyJSON(http.StatusForbidden, message("403 Forbidden"))
 	}
+	asker.managers[systemID] = true
 	known, _ := fields["last_update"].(string)
 	if known == b.lastUpdate && b.options.LongPoll > 0 {
 		b.mu.Unlock()
@@ -185,8 +188,7 @@ func (b *board) contact(call string, r *http.Request, bodyToken string) (j *job,
 		out.status, out.body = http.StatusForbidden, message("403 Forbidden - Job is not running")
 		return j, out, false
 	}
-	b.checkSilence(j)
-	j.contact = time.Now()
+	b.called(j)
 	return j, out, true
 }
 

@@ -21,6 +21,7 @@ type board struct {
 	projects     map[string]*project // by path
 	pipelines    map[int64]*pipeline
 	jobs         map[int64]*job
+	lastRunner   int64
 	lastPipeline int64
 	lastJob      int64
 	faults       []*Fault

@@ -52,6 +52,12 @@ func (b *board) checkSilence(j *job) {
 	b.breach("job %d: no call for %s, want a keep-alive every 30 s", j.ID, silence.Round(time.Second))
 }
 
+// called notes a sign of life of a job's runner.
+func (b *board) called(j *job) {
+	b.checkSilence(j)
+	j.contact = time.Now()
+}
+
 // checkAfterEnd looks at a patch of a job that is over: one is bound to happen after a cancel.
 func (b *board) checkAfterEnd(call string, j *job) {
 	switch {
@@ -80,7 +86,7 @@ func (b *board) checkTrace(j *job) {
 	}
 }
 
-// failureReasons is what the payload lists as accepted, the names of a 19.x server that a runner may send.
+// failureReasons is what a payload lists as accepted unless a Patch changes it: the names of a 19.x server that a runner may send.
 func failureReasons() []string {
 	return []string{
 		"unknown_failure", "script_failure", "api_failure", "stuck_or_timeout_failure", "runner_system_failure",
@@ -89,5 +95,15 @@ func failureReasons() []string {
 	}
 }
 
-// acceptedReasons is what a runner may send. Every listed name is; a Patch may list fewer, which a test asserts itself.
-func acceptedReasons() []string { return failureReasons() }
+// acceptedReasons is what a runner may send for a job: what its payload lists, and what every GitLab knows.
+func acceptedReasons(payload map[string]any) []string {
+	out := []string{"unknown_failure", "script_failure", "runner_system_failure", "job_execution_timeout"}
+	features, _ := payload["features"].(map[string]any)
+	listed, _ := features["failure_reasons"].([]any)
+	for _, reason := range listed {
+		if name, ok := reason.(string); ok {
+			out = append(out, name)
+		}
+	}
+	return out
+}

@@ -12,12 +12,14 @@ type Endpoint string
 
 // The endpoints. An update with a final state is EndpointFinal, any other one EndpointUpdate.
 const (
-	EndpointVerify  Endpoint = "verify"
-	EndpointRequest Endpoint = "request"
-	EndpointTrace   Endpoint = "trace"
-	EndpointUpdate  Endpoint = "update"
-	EndpointFinal   Endpoint = "final"
-	EndpointGit     Endpoint = "git"
+	EndpointRegister Endpoint = "register" // and unregister
+	EndpointReset    Endpoint = "reset"    // of the runner token
+	EndpointVerify   Endpoint = "verify"
+	EndpointRequest  Endpoint = "request"
+	EndpointTrace    Endpoint = "trace"
+	EndpointUpdate   Endpoint = "update"
+	EndpointFinal    Endpoint = "final"
+	EndpointGit      Endpoint = "git"
 )
 
 // Fault is a disturbance of the next calls of an endpoint. Calls that it answers or cuts are not processed, so nothing about
@@ -61,6 +63,9 @@ func (b *board) nextFault(endpoint Endpoint, job int64) *Fault {
 		taken := *f
 		taken.Header = f.Header.Clone()
 		if j, ok := b.jobs[job]; ok {
+			// The runner did call, which is all that it owes.
+			b.called(j)
+			j.sentRunning = j.sentRunning || endpoint == EndpointUpdate
 			if f.Truncate && f.Keep < len(j.trace) {
 				j.trace = j.trace[:f.Keep:f.Keep]
 				j.TraceSize = f.Keep

@@ -1,12 +1,18 @@
 package coordinator
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"lced-runner/internal/ciyaml"
 )
 
 func TestFinalUpdateRepeated(t *testing.T) {
@@ -26,7 +32,8 @@ func TestFinalUpdateRepeated(t *testing.T) {
 
 func TestLostTrace(t *testing.T) {
 	t.Parallel()
-	c := start(t, Options{})
+	var live bytes.Buffer
+	c := start(t, Options{Live: func(Job) io.Writer { return &live }})
 	job := c.lease(JobSpec{})
 	job.patch(0, "0123456789", nil)
 	c.server.Inject(Fault{Endpoint: EndpointTrace, Status: 416, Truncate: true, Keep: 7})
@@ -41,7 +48,25 @@ func TestLostTrace(t *testing.T) {
 	wantEqual(t, "trace after 412", "", string(c.server.Trace(job.id)))
 	job.patch(0, "0123456789ab", nil)
 	wantStatus(t, "final", job.put(StateSuccess, nil), http.StatusOK, StateSuccess)
+	wantEqual(t, "live", "0123456789ab", live.String())
 	c.wantViolations()
+}
+
+// TestRefusedRunning lets the first update fail: the contract lets the runner go on, but not end before one was answered.
+func TestRefusedRunning(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{})
+	id, err := c.server.Enqueue(t.Context(), JobSpec{Job: ciyaml.Job{Script: []string{"x"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := &lease{client: c, id: id, token: c.take()["token"].(string)}
+	c.server.Inject(Fault{Endpoint: EndpointUpdate, Status: http.StatusServiceUnavailable})
+	wantStatus(t, "running", job.put(StateRunning, nil), http.StatusServiceUnavailable, "")
+	wantStatus(t, "patch", job.patch(0, "x", nil), http.StatusAccepted, StateRunning)
+	c.wantViolations()
+	job.put(StateSuccess, nil)
+	c.wantViolations("success before any PUT running was answered")
 }
 
 func TestFaultsOfOtherJobs(t *testing.T) {
@@ -113,5 +138,50 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	job.patch(0, "ready\n", nil)
 	if _, err := c.server.Await(t.Context(), job.id, func(_ Job, log []byte) bool { return strings.Contains(string(log), "ready") }); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := New(Options{URL: "http://" + listener.Addr().String(), LongPoll: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.AddRunner(Runner{Token: runnerToken})
+	ctx, cancel := withCancel(t)
+	served := make(chan error)
+	go func() { served <- server.Serve(ctx, listener) }()
+	c := &client{t: t, server: server, url: "http://" + listener.Addr().String(), http: &http.Client{}}
+	value := c.json("POST", "/jobs/request", identity(nil)).header.Get("X-GitLab-Last-Update")
+	held := make(chan error)
+	go func() {
+		body := bytes.NewReader(mustJSON(t, identity(map[string]any{"last_update": value})))
+		_, err := c.send("POST", "/jobs/request", body, map[string]string{"Content-Type": "application/json"})
+		held <- err
+	}()
+	cancel(context.Canceled)
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	if err := <-held; err == nil {
+		t.Error("a held request is answered after the end")
+	}
+}
+
+func TestListedReasons(t *testing.T) {
+	t.Parallel()
+	for reason, listed := range map[string]bool{"image_pull_failure": true, "runner_interrupted": false, "script_failure": true} {
+		c := start(t, Options{})
+		job := c.lease(JobSpec{Patch: func(payload map[string]any) {
+			payload["features"].(map[string]any)["failure_reasons"] = []any{"image_pull_failure"}
+		}})
+		job.put(StateFailed, map[string]any{"failure_reason": reason})
+		if got := len(c.server.Violations()) == 0; got != listed {
+			t.Errorf("%s is accepted: %v, want %v", reason, got, listed)
+		}
 	}
 }

@@ -26,6 +26,17 @@ type fieldSet struct {
 	sub  map[string]fieldSet // of objects that are checked too
 }
 
+func tokenFields() fieldSet {
+	return fieldSet{may: map[string]fieldKind{"token": kindString}, need: []string{"token"}}
+}
+
+func managerFields() fieldSet {
+	return fieldSet{
+		may:  map[string]fieldKind{"token": kindString, "system_id": kindString},
+		need: []string{"token", "system_id"},
+	}
+}
+
 func verifyFields() fieldSet {
 	return fieldSet{
 		may:  map[string]fieldKind{"token": kindString, "system_id": kindString, "info": kindObject},

@@ -67,7 +67,8 @@ func (s *Server) Wait(ctx context.Context, pipeline int64) (string, error) {
 	}
 }
 
-// Await returns the record of a job as soon as until is true for it and its log. until must not keep the log.
+// Await returns the record of a job as soon as until is true for it and its log. until runs with the
+// server locked and must not keep the log.
 func (s *Server) Await(ctx context.Context, id int64, until func(Job, []byte) bool) (Job, error) {
 	b := s.board
 	for {

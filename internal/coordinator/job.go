@@ -74,10 +74,12 @@ type job struct {
 	pipeline *pipeline
 	features map[string]bool // of the runner that took it
 	secrets  []string        // values that must not show in the log
+	reasons  []string        // accepted as failure_reason
 
 	trace       []byte
 	contact     time.Time // the latest call about the job
-	sawRunning  bool      // a PUT running was answered
+	sentRunning bool      // a PUT running was sent
+	sawRunning  bool      // and answered
 	final       string    // the final PUT that was accepted
 	told        bool      // the runner was told that the job is over
 	mismatches  int       // 416 in a row

@@ -29,7 +29,7 @@ func (a *api) store(r *http.Request, body []byte) (reply, *job) {
 		}
 		return out, nil
 	}
-	if !j.sawRunning {
+	if !j.sentRunning {
 		b.breach("%s: before PUT running", call)
 	}
 	start, ok := b.checkPatch(call, r, body)

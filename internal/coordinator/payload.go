@@ -39,7 +39,7 @@ type (
 	}
 )
 
-// payload makes the body of the 201 and notes what must not show in the log.
+// payload makes the body of the 201 and notes what its runner may send.
 func (b *board) payload(j *job) (map[string]any, error) {
 	variables := expandAll(b.variables(j))
 	timeout := int(b.options.JobTimeout / time.Second)
@@ -77,7 +77,7 @@ func (b *board) payload(j *job) (map[string]any, error) {
 	if patch := j.pipeline.source.Patch; patch != nil {
 		patch(j.Name, out)
 	}
-	j.secrets = secretsOf(out)
+	j.secrets, j.reasons = secretsOf(out), acceptedReasons(out)
 	return out, nil
 }
 

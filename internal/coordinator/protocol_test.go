@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"lced-runner/internal/ciyaml"
 )
@@ -92,6 +94,14 @@ func TestTags(t *testing.T) {
 	}
 }
 
+func TestAnyTags(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{})
+	c.server.AddRunner(Runner{Token: runnerToken, AnyTags: true})
+	c.lease(JobSpec{Job: ciyaml.Job{Tags: []string{"elsewhere"}}})
+	c.lease(JobSpec{})
+}
+
 func TestTraceOffsets(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{})
@@ -170,4 +180,20 @@ func TestAllowedExitCodes(t *testing.T) {
 		}
 		c.wantViolations()
 	}
+}
+
+func TestDuration(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		for want, job := range map[time.Duration]Job{
+			0:               {},
+			time.Minute:     {HandedOut: now.Add(-time.Minute)},
+			2 * time.Minute: {HandedOut: now.Add(-time.Hour), Finished: now.Add(-58 * time.Minute)},
+		} {
+			if got := job.Duration(); got != want {
+				t.Errorf("duration is %s, want %s", got, want)
+			}
+		}
+	})
 }

@@ -12,6 +12,7 @@ type Runner struct {
 	Description string
 	Tags        []string
 	RunUntagged bool // takes jobs without tags too
+	AnyTags     bool // takes every job, whatever its tags: for exec, where nobody else could
 }
 
 // AddRunner registers a runner, or replaces the one with the same token.
@@ -19,20 +20,28 @@ func (s *Server) AddRunner(r Runner) {
 	b := s.board
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r.ID == 0 {
-		r.ID = int64(len(b.runners)) + 1
+	if known, replaced := b.runners[r.Token]; replaced && r.ID == 0 {
+		r.ID = known.ID
 	}
-	b.runners[r.Token] = &runner{Runner: r, empty: map[string][]time.Time{}}
+	if r.ID == 0 {
+		b.lastRunner++
+		r.ID = b.lastRunner
+	}
+	b.runners[r.Token] = &runner{Runner: r, managers: map[string]bool{}, empty: map[string][]time.Time{}}
 	b.tick()
 }
 
 type runner struct {
 	Runner
-	empty map[string][]time.Time // by system id: the times of the latest answers without a job
+	managers map[string]bool        // the system ids that verified or asked for a job
+	empty    map[string][]time.Time // by system id: the times of the latest answers without a job
 }
 
 // canTake applies GitLab's tag rule.
 func (r *runner) canTake(tags []string) bool {
+	if r.AnyTags {
+		return true
+	}
 	if len(tags) == 0 {
 		return r.RunUntagged
 	}

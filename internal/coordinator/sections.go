@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
-	"strings"
 )
 
 // checkSections checks the section markers of the runner's own stages: well-formed, each closed before the next one opens,
@@ -68,6 +67,8 @@ func stageRank(name string) int {
 		return 5
 	case "download_artifacts":
 		return 6
+	case "step_script", "step_release":
+		return 7
 	case "after_script":
 		return 8
 	case "archive_cache", "archive_cache_on_failure":
@@ -76,9 +77,6 @@ func stageRank(name string) int {
 		return 10
 	case "cleanup_file_variables":
 		return 11
-	}
-	if strings.HasPrefix(name, "step_") {
-		return 7
 	}
 	return 0
 }

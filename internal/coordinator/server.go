@@ -84,6 +84,10 @@ func newHandler(b *board) http.Handler {
 	repositories := &gitHandler{board: b}
 	base := b.base.Path
 	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+base+"/api/v4/runners", calls.serve(EndpointRegister, calls.register))
+	mux.HandleFunc("DELETE "+base+"/api/v4/runners", calls.serve(EndpointRegister, calls.unregister))
+	mux.HandleFunc("DELETE "+base+"/api/v4/runners/managers", calls.serve(EndpointRegister, calls.removeManager))
+	mux.HandleFunc("POST "+base+"/api/v4/runners/reset_authentication_token", calls.serve(EndpointReset, calls.resetToken))
 	mux.HandleFunc("POST "+base+"/api/v4/runners/verify", calls.serve(EndpointVerify, calls.verify))
 	mux.HandleFunc("POST "+base+"/api/v4/jobs/request", calls.serve(EndpointRequest, calls.request))
 	mux.HandleFunc("PUT "+base+"/api/v4/jobs/{id}", calls.serve(EndpointUpdate, calls.update))

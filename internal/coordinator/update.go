@@ -29,7 +29,7 @@ func (a *api) update(r *http.Request, body []byte) reply {
 	out.body = j.State
 	switch update.state {
 	case StateRunning:
-		j.sawRunning = true
+		j.sentRunning, j.sawRunning = true, true
 		b.notify()
 	case StateSuccess, StateFailed:
 		if !j.sawRunning {
@@ -107,8 +107,8 @@ func (b *board) checkUpdate(call string, j *job, u stateUpdate) {
 	if u.state != StateFailed && u.reason != "" {
 		b.breach("%s: failure_reason %q with state %s", call, u.reason, u.state)
 	}
-	if u.reason != "" && !slices.Contains(acceptedReasons(), u.reason) {
-		b.breach("%s: unknown failure_reason %q", call, u.reason)
+	if u.reason != "" && !slices.Contains(j.reasons, u.reason) {
+		b.breach("%s: failure_reason %q is not one that the server listed", call, u.reason)
 	}
 	if u.state != StateFailed && u.exitCode != 0 {
 		b.breach("%s: exit_code %d with state %s", call, u.exitCode, u.state)

@@ -99,7 +99,7 @@ func TestViolationsOfUpdates(t *testing.T) {
 		want   string
 	}{
 		"unknown state":         {"done", nil, `state is "done"`},
-		"unknown reason":        {"failed", map[string]any{"failure_reason": "because"}, `unknown failure_reason "because"`},
+		"unknown reason":        {"failed", map[string]any{"failure_reason": "because"}, `failure_reason "because" is not one that the server listed`},
 		"reason with success":   {"success", map[string]any{"failure_reason": "script_failure"}, `failure_reason "script_failure" with state success`},
 		"exit code on success":  {"success", map[string]any{"exit_code": 1}, "exit_code 1 with state success"},
 		"exit code as string":   {"failed", map[string]any{"exit_code": "1"}, "field exit_code is of the wrong type, want integer"},
@@ -183,8 +183,13 @@ func TestSections(t *testing.T) {
 	end := func(name string) string { return "section_end:101:" + name + "\r\x1b[0K" }
 	both := func(name string) string { return begin(name) + "text\n" + end(name) }
 	for name, c := range map[string]struct{ log, want string }{
-		"none":                  {"text", ""},
-		"in order":              {both("prepare_executor") + both("get_sources") + both("step_script") + both("after_script"), ""},
+		"none":     {"text", ""},
+		"in order": {both("prepare_executor") + both("get_sources") + both("step_script") + both("after_script"), ""},
+		"every stage": {
+			both("resolve_secrets") + both("prepare_executor") + both("prepare_script") + both("get_sources") + both("restore_cache") +
+				both("download_artifacts") + both("step_script") + both("step_release") + both("after_script") + both("archive_cache") +
+				both("upload_artifacts_on_success") + both("cleanup_file_variables"), "",
+		},
 		"repeated attempts":     {both("get_sources") + both("clear_worktree") + both("get_sources"), ""},
 		"options":               {"section_start:1:step_script[collapsed=true]\r\x1b[0K" + end("step_script"), ""},
 		"of the user":           {begin("step_script") + begin("mine") + end("other") + end("step_script"), ""},
