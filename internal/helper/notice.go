@@ -1,0 +1,23 @@
+package helper
+
+import (
+	"fmt"
+	"io"
+)
+
+// Colours of the job log, as GitLab's users know them.
+const (
+	boldGreen = "\x1b[32;1m"
+	boldRed   = "\x1b[31;1m"
+	yellow    = "\x1b[0;33m"
+	noColour  = "\x1b[0;m"
+)
+
+// notice writes a line that the stage itself has to say, as against what git or a script prints.
+func notice(w io.Writer, format string, args ...any) {
+	fmt.Fprintf(w, boldGreen+format+noColour+"\n", args...)
+}
+
+func warning(w io.Writer, format string, args ...any) {
+	fmt.Fprintf(w, yellow+format+noColour+"\n", args...)
+}
