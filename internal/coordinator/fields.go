@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"regexp"
-	"slices"
 )
 
 // fieldKind is the JSON type that a field must have.
@@ -179,9 +178,4 @@ func featuresOf(fields map[string]any) map[string]bool {
 		out[name], _ = features[name].(bool)
 	}
 	return out
-}
-
-// hasKey says whether variables hold a key.
-func hasKey(variables []Variable, key string) bool {
-	return slices.ContainsFunc(variables, func(v Variable) bool { return v.Key == key })
 }

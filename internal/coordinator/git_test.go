@@ -303,6 +303,23 @@ func TestSnapshotOfOddRepositories(t *testing.T) {
 	}
 }
 
+// TestSnapshotInsideHook sets what git sets for its hooks, which names another repository than the asked one.
+func TestSnapshotInsideHook(t *testing.T) {
+	dir, other := newRepository(t, "sha1"), newRepository(t, "sha1")
+	write(t, dir, "mine", "x\n")
+	bare := filepath.Join(t.TempDir(), "bare")
+	t.Setenv("GIT_DIR", filepath.Join(other, ".git"))
+	t.Setenv("GIT_INDEX_FILE", filepath.Join(other, ".git", "index"))
+	got, err := Snapshot(t.Context(), dir, bare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := git(t.Context(), bare, "ls-tree", "--name-only", got.SHA)
+	if err != nil || files != "file\nmine" {
+		t.Errorf("snapshot holds %q, %v", files, err)
+	}
+}
+
 func TestSnapshotErrors(t *testing.T) {
 	t.Parallel()
 	bare := t.TempDir()

@@ -30,7 +30,7 @@ type Job struct {
 	Stage         string
 	State         string
 	AllowFailure  bool
-	FailureReason string // as sent by the runner; empty unless failed
+	FailureReason string // the runner's, or the server's own runner_unsupported; empty unless failed
 	ExitCode      int    // as sent by the runner
 	RunnerID      int64  // of the runner that took it, 0 before
 	SystemID      string

@@ -11,7 +11,7 @@ type Repository struct {
 	Dir       string // of the bare repository; empty: the pipeline has no sources
 	Path      string // of the project, for example group/project; default lced/project
 	SHA       string // full; empty: what Ref names
-	Ref       string // short name of the branch or tag; default main
+	Ref       string // short name of the branch or tag, which must be in Dir; default main
 	Tag       bool   // Ref is a tag
 	BeforeSHA string // empty: zeros
 	// ProjectID is the id of a project that is new to the server; 0: the next free one.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -198,4 +199,9 @@ func slug(text string) string {
 	}
 	cut := out.String()
 	return strings.Trim(cut[:min(len(cut), 63)], "-")
+}
+
+// hasKey says whether variables hold a key.
+func hasKey(variables []Variable, key string) bool {
+	return slices.ContainsFunc(variables, func(v Variable) bool { return v.Key == key })
 }
