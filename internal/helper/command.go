@@ -60,8 +60,8 @@ func (c commands) start(ctx context.Context, dir string, stdin io.Reader, name s
 	// A group of its own, so that what the program started ends with it: a helper container outlives its stages.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return killGroup(cmd) }
-	// A process that left the group may keep a pipe open for ever.
-	cmd.WaitDelay = 2 * time.Second
+	// A process that left the group may keep a pipe open for ever; a busy board may take seconds to empty one.
+	cmd.WaitDelay = 30 * time.Second
 	err := cmd.Run()
 	if cmd.Process != nil {
 		killGroup(cmd)
