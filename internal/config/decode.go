@@ -25,7 +25,7 @@ func (d *decoder) table(n *node, into reflect.Value, path string) {
 	for _, e := range n.entries {
 		f, known := match(fields, e.key)
 		if !known {
-			d.warn(e.line, path+e.key, "unknown key: %s", hint(fields, path, e.key))
+			d.unknown(e.line, path+e.key, hint(fields, path, e.key))
 			continue
 		}
 		key := path + f.key

@@ -27,5 +27,5 @@ func Find(flag string, env func(string) string, home string, exists func(string)
 			}
 		}
 	}
-	return "", fmt.Errorf("looking for the configuration: no config.toml or config.yaml in %s: make one with `lced-runner register`, or name it with --config or CONFIG_FILE", strings.Join(dirs, ", "))
+	return "", fmt.Errorf("looking for the configuration: no config.toml or config.yaml in %s: write one there (the README has an example), or name it with --config or CONFIG_FILE", strings.Join(dirs, ", "))
 }

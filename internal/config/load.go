@@ -16,7 +16,7 @@ func Load(path string, env func(string) string) (*Config, []Warning, error) {
 	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil, &Error{File: path, Text: "there is no such file: make it with `lced-runner register`, or name another one with --config"}
+		return nil, nil, &Error{File: path, Text: "there is no such file: write it (the README has an example), or name another one with --config"}
 	case errors.Is(err, fs.ErrPermission):
 		return nil, nil, &Error{File: path, Text: "the runner may not read it: run as its owner, or change its mode"}
 	case err != nil:

@@ -12,6 +12,8 @@ type Warning struct {
 	Line int    // from 1; 0 where the problem has no line
 	Key  string // from the top of the file, such as runners.docker.image; may be empty
 	Text string // what is wrong and what to do
+	// Unknown is set for a key that no version of the configuration has: most likely a typing error.
+	Unknown bool
 }
 
 // String is file:line: key: text.
@@ -40,11 +42,17 @@ type problems struct {
 }
 
 func (p *problems) warn(line int, key, format string, args ...any) {
-	p.warnings = append(p.warnings, Warning{p.file, line, key, fmt.Sprintf(format, args...)})
+	p.warnings = append(p.warnings, Warning{File: p.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+// unknown is warn for a key that does not exist.
+func (p *problems) unknown(line int, key, hint string) {
+	p.warn(line, key, "unknown key: %s", hint)
+	p.warnings[len(p.warnings)-1].Unknown = true
 }
 
 func (p *problems) fail(line int, key, format string, args ...any) {
-	p.errors = append(p.errors, &Error{p.file, line, key, fmt.Sprintf(format, args...)})
+	p.errors = append(p.errors, &Error{File: p.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
 }
 
 // result returns all warnings and all errors in the order of the file; several errors print one per line.

@@ -12,7 +12,7 @@ import (
 // validate checks what spans several keys, for each runner. root gives the lines.
 func (p *problems) validate(c *Config, root *node, env func(string) string) {
 	if len(c.Runners) == 0 {
-		p.warn(0, "", "there is no [[runners]] table, so there is nothing to do: add one with `lced-runner register`")
+		p.warn(0, "", "there is no [[runners]] table, so there is nothing to do: add one with the url of your GitLab and the token of a runner made there")
 	}
 	tables := root.child("runners")
 	for i := range c.Runners {

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"lced-runner/internal/config"
+)
+
+func newLint() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "lint",
+		Short: "Check the configuration file",
+		Long:  "Check the configuration file: every key that is wrong, unknown or without effect is printed with its line. Exits 1 on an error or an unknown key.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			home, _ := os.UserHomeDir()
+			exists := func(path string) bool { _, err := os.Stat(path); return err == nil }
+			path, err := config.Find(file, os.Getenv, home, exists)
+			if err != nil {
+				return err
+			}
+			_, warnings, err := config.Load(path, os.Getenv)
+			unknown := false
+			for _, w := range warnings {
+				fmt.Fprintln(cmd.OutOrStdout(), w.String())
+				unknown = unknown || w.Unknown
+			}
+			if err != nil {
+				return err
+			}
+			if unknown {
+				return fmt.Errorf("%s has unknown keys", path)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "Configuration file is valid.")
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration file; without it CONFIG_FILE, then the usual places")
+	return cmd
+}

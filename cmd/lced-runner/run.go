@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"lced-runner/internal/config"
+	"lced-runner/internal/runner"
+)
+
+// newRun is the daemon. It takes the flags with which gitlab-runner's images and service units start theirs.
+func newRun(g *globals) *cobra.Command {
+	var file, directory, ignored string
+	var syslog bool
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Take jobs from GitLab and run them",
+		Example: "  lced-runner run\n" +
+			"  lced-runner run --config /etc/gitlab-runner/config.toml",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if directory != "" {
+				if err := os.Chdir(directory); err != nil {
+					return fmt.Errorf("change to the working directory: %w", err)
+				}
+			}
+			return run(cmd.Context(), g, file)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&file, "config", "c", "", "configuration file; without it CONFIG_FILE, then the usual places")
+	flags.StringVarP(&directory, "working-directory", "d", "", "directory to change to")
+	flags.StringVarP(&ignored, "user", "u", "", "accepted for gitlab-runner's sake; jobs run in containers")
+	flags.StringVarP(&ignored, "service", "n", "", "accepted for gitlab-runner's sake")
+	flags.BoolVar(&syslog, "syslog", false, "accepted for gitlab-runner's sake; the log goes to stderr")
+	return cmd
+}
+
+func run(ctx context.Context, g *globals, flag string) error {
+	c, log, file, err := loadConfig(g, flag)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(file)
+	id, warning := config.SystemID(dir)
+	if warning != nil {
+		log.Warn("the runner's system id could not be kept", "error", warning)
+	}
+	state, unlock, err := stateDir(c, dir, log)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	poll, jobs, stop := lifetimes(ctx, log)
+	defer stop()
+	o, err := runnerOptions(c, id, state, log)
+	if err != nil {
+		return err
+	}
+	log.Info("starting", "version", version, "config", file, "system_id", id)
+	r, err := runner.New(poll, o)
+	if err != nil {
+		return err
+	}
+	if err := r.Run(poll, jobs); err != nil && poll.Err() == nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// loadConfig finds and reads the configuration; its warnings go to the log.
+func loadConfig(g *globals, flag string) (*config.Config, *slog.Logger, string, error) {
+	home, _ := os.UserHomeDir()
+	exists := func(path string) bool { _, err := os.Stat(path); return err == nil }
+	file, err := config.Find(flag, os.Getenv, home, exists)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	c, warnings, err := config.Load(file, os.Getenv)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	log, err := newLogger(os.Stderr, g, c)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	for _, w := range warnings {
+		log.Warn("configuration: " + w.String())
+	}
+	return c, log, file, nil
+}
+
+// runnerOptions collects what the runner wants to know of its process.
+func runnerOptions(c *config.Config, id, state string, log *slog.Logger) (runner.Options, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return runner.Options{}, fmt.Errorf("read the host name: %w", err)
+	}
+	for i := range c.Runners {
+		if c.Runners[i].Name == "" {
+			c.Runners[i].Name = host
+		}
+	}
+	// Neither has to exist: a machine without containers, a user without docker logins.
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	home, _ := os.UserHomeDir()
+	auth, _ := os.ReadFile(filepath.Join(home, ".docker", "config.json"))
+	return runner.Options{
+		Config: c, SystemID: id, StateDir: state, Version: version, Revision: revision, Host: host,
+		MountInfo: string(mounts), DockerAuth: auth, Env: os.Getenv, Logger: log,
+	}, nil
+}
+
+// stateDir makes the directory for job logs beside the configuration and locks it: two runners with one system id would
+// remove each other's containers.
+func stateDir(c *config.Config, dir string, log *slog.Logger) (state string, unlock func(), err error) {
+	if c.LCED.StateDir != "" {
+		dir = c.LCED.StateDir
+	}
+	state = filepath.Join(dir, ".lced-runner")
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		tmp, terr := os.MkdirTemp("", "lced-runner")
+		if terr != nil {
+			return "", nil, fmt.Errorf("make a directory for job logs: %w, nor in the temporary directory: %w", err, terr)
+		}
+		log.Warn("job logs are kept in a temporary directory, which a restart may lose; make the configuration's directory writable, or set state_dir in [lced]", "directory", tmp, "error", err)
+		return tmp, func() { os.RemoveAll(tmp) }, nil
+	}
+	lock, err := os.OpenFile(filepath.Join(state, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", nil, fmt.Errorf("open the lock of this runner: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return "", nil, fmt.Errorf("another lced-runner already runs with this configuration (%s is locked): stop it first", lock.Name())
+	}
+	return state, func() { lock.Close() }, nil
+}
+
+// errDrain is why polling ends.
+var errDrain = errors.New("the runner is stopping")
+
+// lifetimes makes the contexts of polling and of all jobs, and lets signals end them: SIGQUIT ends polling and lets jobs
+// finish, SIGTERM and SIGINT end both, and a second one ends the process.
+func lifetimes(ctx context.Context, log *slog.Logger) (poll, jobs context.Context, stop func()) {
+	jobs, endJobs := context.WithCancelCause(ctx)
+	poll, endPoll := context.WithCancelCause(jobs)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for s := range signals {
+			switch {
+			case s == syscall.SIGHUP:
+				log.Warn("SIGHUP: this version does not reload its configuration while it runs; restart it")
+			case s == syscall.SIGQUIT:
+				log.Info("SIGQUIT: no new jobs, waiting for the running ones")
+				endPoll(errDrain)
+			case jobs.Err() != nil:
+				log.Error("second signal: exit at once, whatever is still running", "signal", s.String())
+				os.Exit(1)
+			default:
+				log.Info("ending all jobs", "signal", s.String())
+				endJobs(runner.ErrInterrupted)
+			}
+		}
+	}()
+	return poll, jobs, func() {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+		endJobs(nil)
+	}
+}
