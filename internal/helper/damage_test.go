@@ -110,7 +110,7 @@ func TestAttempts(t *testing.T) {
 		pauses = append(pauses, d)
 		return nil
 	}}
-	if err := s.get(t.Context(), commands{out: &out, errw: &out, env: os.Environ(), lock: lock}); err != nil {
+	if err := s.get(t.Context(), commands{out: &out, errw: &out, env: cleanEnv(), lock: lock}); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	if len(pauses) != 2 || pauses[0] != 5*time.Second || pauses[1] != 10*time.Second {

@@ -24,6 +24,13 @@ type server struct {
 
 func newServer(t *testing.T) *server {
 	t.Helper()
+	s := newStoppedServer(t)
+	s.Start()
+	return s
+}
+
+func newStoppedServer(t *testing.T) *server {
+	t.Helper()
 	git, err := exec.LookPath("git")
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +41,7 @@ func newServer(t *testing.T) *server {
 		Args: []string{"http-backend"},
 		Env:  []string{"GIT_PROJECT_ROOT=" + s.root, "GIT_HTTP_EXPORT_ALL=1"},
 	}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, _ := r.BasicAuth(); user != "gitlab-ci-token" || password != testToken {
 			w.Header().Set("WWW-Authenticate", `Basic realm="GitLab"`)
 			w.WriteHeader(http.StatusUnauthorized)
@@ -79,7 +86,7 @@ func plainGit(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(),
+	cmd.Env = append(cleanEnv(),
 		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com",
 		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=protocol.file.allow", "GIT_CONFIG_VALUE_0=always")
 	out, err := cmd.CombinedOutput()
@@ -129,7 +136,7 @@ func runStage(t *testing.T, req *Request, env ...string) stageResult {
 	defer release.Close()
 	var out, errw bytes.Buffer
 	in := io.MultiReader(bytes.NewReader(append(line, '\n')), held)
-	code := Stage(t.Context(), in, &out, &errw, append(os.Environ(), env...))
+	code := Stage(t.Context(), in, &out, &errw, append(cleanEnv(), env...))
 	result := stageResult{code, out.String(), errw.String()}
 	if strings.Contains(result.out+result.errw, testToken) {
 		t.Errorf("the log holds the token:\n%s%s", result.out, result.errw)
@@ -138,6 +145,11 @@ func runStage(t *testing.T, req *Request, env ...string) stageResult {
 		t.Errorf("files hold the token: %v", found)
 	}
 	return result
+}
+
+// cleanEnv is an environment without the machine's own settings of git.
+func cleanEnv() []string {
+	return []string{os.ExpandEnv("PATH=$PATH"), "HOME=/nonexistent", "GIT_CONFIG_NOSYSTEM=1"}
 }
 
 // mustRun is runStage for a stage that has to succeed.

@@ -87,7 +87,7 @@ func TestPlantedCommandsDoNotRun(t *testing.T) {
 			}
 
 			control := planted()
-			env := append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "CI_JOB_TOKEN="+testToken)
+			env := append(cleanEnv(), "GIT_TERMINAL_PROMPT=0", "CI_JOB_TOKEN="+testToken)
 			plain := commands{env: env, lock: os.Stderr}
 			for _, args := range [][]string{{"fetch", "-q", "origin"}, {"checkout", "-f", "-q", second}, {"status"}} {
 				_ = plain.git(t.Context(), control.ProjectDir, args...) // its failure is no matter, only what it runs

@@ -207,7 +207,9 @@ func (s *sources) serverHasAll(ctx context.Context) bool {
 			refs = append(refs, ref)
 		}
 	}
-	list, err := s.output(ctx, s.privateDir, append([]string{"ls-remote", "--quiet", "--", s.Sources.RepoURL}, refs...)...)
+	ask := s.commands
+	ask.errw = nil // the user has read once why the server cannot be reached
+	list, err := ask.output(ctx, s.privateDir, append([]string{"ls-remote", "--quiet", "--", s.Sources.RepoURL}, refs...)...)
 	for _, ref := range refs {
 		if !strings.Contains(list, "\t"+ref+"\n") {
 			return false

@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
@@ -161,6 +162,20 @@ func TestKeptConfigFollowsTheRequest(t *testing.T) {
 	}
 }
 
+func TestOwnCertificateAuthority(t *testing.T) {
+	t.Parallel()
+	server := newStoppedServer(t)
+	server.StartTLS()
+	repo := server.repository(t, "group/project", "sha1")
+	req := newRequest(t, repo, repo.commit("a.txt", "one"))
+	if got := runStage(t, req); got.code == 0 {
+		t.Fatal("git takes any certificate, so the rest shows nothing")
+	}
+	req.Sources.CACertPEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	mustRun(t, req)
+	wantFile(t, filepath.Join(req.ProjectDir, "a.txt"), "one")
+}
+
 func TestLFS(t *testing.T) {
 	t.Parallel()
 	repo := newServer(t).repository(t, "group/project", "sha1")
@@ -181,13 +196,13 @@ func TestJobScriptsCanFetch(t *testing.T) {
 	req := newRequest(t, repo, repo.commit("a.txt", "one"))
 	mustRun(t, req)
 	t.Run("with the token in the environment", func(t *testing.T) {
-		c := commands{out: t.Output(), errw: t.Output(), env: append(os.Environ(), "CI_JOB_TOKEN="+testToken), lock: os.Stderr}
+		c := commands{out: t.Output(), errw: t.Output(), env: append(cleanEnv(), "CI_JOB_TOKEN="+testToken), lock: os.Stderr}
 		if err := c.git(t.Context(), req.ProjectDir, "fetch", "-q", "origin"); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("not without", func(t *testing.T) {
-		c := commands{env: append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "CI_JOB_TOKEN="), lock: os.Stderr}
+		c := commands{env: append(cleanEnv(), "GIT_TERMINAL_PROMPT=0", "CI_JOB_TOKEN="), lock: os.Stderr}
 		if err := c.git(t.Context(), req.ProjectDir, "fetch", "-q", "origin"); err == nil {
 			t.Error("the server gives the repository to anybody, so the other test shows nothing")
 		}

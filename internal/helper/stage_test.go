@@ -99,7 +99,7 @@ func TestEndOfInputKills(t *testing.T) {
 		hold.Close()
 	}()
 	var out, errw bytes.Buffer
-	if code := Stage(t.Context(), in, &out, &errw, os.Environ()); code != 1 {
+	if code := Stage(t.Context(), in, &out, &errw, cleanEnv()); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
 	if !strings.Contains(errw.String(), errStdinClosed.Error()) {
@@ -130,7 +130,7 @@ func TestEndOfInputKillsChildren(t *testing.T) {
 			}
 		}
 	}()
-	if code := Stage(t.Context(), in, logWrite, io.Discard, os.Environ()); code != 1 {
+	if code := Stage(t.Context(), in, logWrite, io.Discard, cleanEnv()); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
 	logWrite.Close()

@@ -160,7 +160,7 @@ func TestHostileSubmodules(t *testing.T) {
 			}
 
 			control := planted()
-			env := append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "CI_JOB_TOKEN="+testToken)
+			env := append(cleanEnv(), "GIT_TERMINAL_PROMPT=0", "CI_JOB_TOKEN="+testToken)
 			plain := commands{env: env, lock: os.Stderr}
 			_ = plain.git(t.Context(), control.ProjectDir, "submodule", "foreach", "--recursive", "git status")
 			_ = plain.git(t.Context(), control.ProjectDir, "submodule", "update", "--recursive")
