@@ -49,6 +49,42 @@ ended() {
     sleep 0.2
 }
 
+# What images/build.sh needs to make images. The dynamic busybox, which has the same
+# name, would not do.
+# shellcheck disable=SC2034 # used by the scripts that source this
+IMAGE_PROGRAMS=(debootstrap:debootstrap wget:wget /var/lib/dpkg/info/busybox-static.list:busybox-static)
+
+# packages PROGRAM:PACKAGE...: installs the Debian packages of the programs (or files,
+# by full path) that are missing, without letting them start services of their own: our engine has other
+# options than theirs.
+packages() {
+    local pair missing=() names=() guard=/usr/sbin/policy-rc.d log=$STATE/log/apt.log
+    for pair; do
+        [ -f "${pair%%:*}" ] || command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] || fail "missing: ${missing[*]}; install them or run this as root"
+    command -v apt-get >/dev/null || fail "missing: ${missing[*]}; this is not Debian, install them by hand"
+
+    say "installing ${missing[*]}"
+    mkdir -p "$STATE/log"
+    apt-get update >"$log" 2>&1 || fail "apt-get update failed, see $log"
+    for pair in "${missing[@]}"; do
+        # Before Debian 13 the client is part of docker.io.
+        [ -z "$(apt-cache policy "$pair")" ] || names+=("$pair")
+    done
+    [ -e $guard ] && guard=
+    if [ -n "$guard" ]; then
+        printf '#!/bin/sh\nexit 101\n' >$guard
+        chmod 755 $guard
+    fi
+    if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${names[@]}" >>"$log" 2>&1; then
+        rm -f ${guard:+"$guard"}
+        fail "apt-get install ${names[*]} failed, see $log"
+    fi
+    rm -f ${guard:+"$guard"}
+}
+
 # bridge_ip: the address that the test engine's default bridge has.
 bridge_ip() { cat "$STATE/bridge-ip" 2>/dev/null; }
 

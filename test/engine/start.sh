@@ -13,46 +13,10 @@
 # LCED_TEST_STATE  where data and logs go (default /var/lib/lced-test)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$here/lib.sh"
 
 keep=${1:-}
-
-# installed: gets missing programs from Debian's packages, without letting the
-# packages start services of their own: our engine needs other options.
-installed() {
-    local pair missing=() guard=/usr/sbin/policy-rc.d
-    for pair in dockerd:docker.io docker:docker-cli containerd:containerd runc:runc iptables:iptables ip:iproute2 \
-        docker-registry:docker-registry dnsmasq:dnsmasq-base debootstrap:debootstrap \
-        git:git openssl:openssl setsid:util-linux; do
-        command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
-    done
-    [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing+=(busybox-static)
-    [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
-    [ ${#missing[@]} -gt 0 ] || return 0
-    [ "$(id -u)" = 0 ] || fail "missing packages: ${missing[*]}; install them or run this as root"
-    command -v apt-get >/dev/null || fail "missing: ${missing[*]}; this is not Debian, install them by hand"
-
-    say "installing ${missing[*]}"
-    mkdir -p "$STATE/log"
-    if [ ! -e $guard ]; then
-        printf '#!/bin/sh\nexit 101\n' >$guard
-        chmod 755 $guard
-        # shellcheck disable=SC2064 # the name is fixed
-        trap "rm -f $guard" EXIT
-    fi
-    apt-get update >"$STATE/log/apt.log" 2>&1 || fail "apt-get update failed, see $STATE/log/apt.log"
-    # Before Debian 13 the client is part of docker.io.
-    if [ -z "$(apt-cache policy docker-cli 2>/dev/null)" ]; then
-        local name kept=()
-        for name in "${missing[@]}"; do [ "$name" = docker-cli ] || kept+=("$name"); done
-        missing=("${kept[@]}")
-    fi
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" \
-        >>"$STATE/log/apt.log" 2>&1 || fail "apt-get install ${missing[*]} failed, see $STATE/log/apt.log"
-    if [ "$(cat $guard 2>/dev/null)" = $'#!/bin/sh\nexit 101' ]; then rm -f $guard; fi
-    trap - EXIT
-}
 
 # free_subnet: an address for the default bridge outside the networks that this
 # machine reaches and outside Docker's default pools, of which an engine inside a
@@ -179,7 +143,9 @@ if command -v docker >/dev/null && answers; then
     fi
     exit 0
 fi
-installed
+packages dockerd:docker.io docker:docker-cli containerd:containerd runc:runc iptables:iptables ip:iproute2 \
+    docker-registry:docker-registry dnsmasq:dnsmasq-base git:git openssl:openssl setsid:util-linux update-ca-certificates:ca-certificates \
+    "${IMAGE_PROGRAMS[@]}"
 [ "$(id -u)" = 0 ] || fail "no engine answers: start one, or run this as root"
 if ! answers; then started; fi
 say "started $(docker version --format '{{.Server.Version}}'), bridge $(bridge_ip), logs in $STATE/log"

@@ -3,7 +3,7 @@
 # usage: stop.sh [--purge]     --purge also removes images and all other data
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$here/lib.sh"
 
 ours=
@@ -14,5 +14,5 @@ if [ -n "$ours" ]; then
     rm -f /var/run/docker.sock
     ip link delete docker0 2>/dev/null || true
 fi
-if [ "${1:-}" = --purge ]; then rm -rf "$STATE"; fi
+if [ "${1:-}" = --purge ]; then rm -rf "${STATE:?}"/*; fi
 say "stopped"

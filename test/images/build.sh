@@ -10,7 +10,7 @@
 # usage: build.sh
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=../engine/lib.sh
+# shellcheck source-path=SCRIPTDIR source=../engine/lib.sh
 . "$here/../engine/lib.sh"
 say() { printf 'images: %s\n' "$*"; }
 
@@ -68,7 +68,7 @@ context() {
     rm -rf "$dir"
     cp -r "$here/$1" "$dir"
     case $1 in
-    busybox | noshell) cp /bin/busybox "$dir/" ;;
+    busybox | noshell) cp "$(command -v busybox)" "$dir/" ;;
     docker-cli) cp "$here/docker/docker-entrypoint.sh" "$dir/" ;;
     docker)
         # The engine inside needs the front that the engine outside needs.
@@ -81,8 +81,9 @@ context() {
 
 # made DIR NAMES...: the image of DIR under all its names.
 made() {
-    local dir=$1 name id
+    local dir=$1 name
     shift
+    packages "${IMAGE_PROGRAMS[@]}"
     if [ "$dir" = debian ]; then
         "$here/debian/make.sh" "$work/debian" |
             docker import -c 'CMD ["bash"]' -c "LABEL $label=${hash[$dir]}" - "$1" >/dev/null
