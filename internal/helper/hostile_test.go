@@ -26,35 +26,35 @@ func plants() map[string]func(t *testing.T, project, script string) {
 		},
 		"credential helper": config("credential.helper", ""),
 		"included config": func(t *testing.T, project, script string) {
-			writeFile(t, filepath.Join(project, "..", "evil.conf"), "[core]\n\tfsmonitor = "+script+"\n")
+			writeFile(t, filepath.Join(project, "..", "evil.conf"), "[filter \"evil\"]\n\tsmudge = "+script+"\n")
 			plainGit(t, project, "config", "--add", "include.path", filepath.Join(project, "..", "evil.conf"))
 		},
 		"config of a work tree": func(t *testing.T, project, script string) {
 			plainGit(t, project, "config", "extensions.worktreeConfig", "true")
-			plainGit(t, project, "config", "--worktree", "core.fsmonitor", script)
+			plainGit(t, project, "config", "--worktree", "filter.evil.smudge", script)
 		},
 		"common directory": func(t *testing.T, project, script string) {
 			evil := filepath.Join(project, "..", "evil")
 			if err := os.CopyFS(evil, os.DirFS(filepath.Join(project, ".git"))); err != nil {
 				t.Fatal(err)
 			}
-			plainGit(t, project, "config", "-f", filepath.Join(evil, "config"), "core.fsmonitor", script)
+			plainGit(t, project, "config", "-f", filepath.Join(evil, "config"), "filter.evil.smudge", script)
 			writeFile(t, filepath.Join(project, ".git", "commondir"), evil+"\n")
 		},
 		".git is a file": func(t *testing.T, project, script string) {
-			plainGit(t, project, "config", "core.fsmonitor", script)
+			plainGit(t, project, "config", "filter.evil.smudge", script)
 			moved := filepath.Join(project, "..", "moved")
 			rename(t, filepath.Join(project, ".git"), moved)
 			writeFile(t, filepath.Join(project, ".git"), "gitdir: "+moved+"\n")
 		},
 		".git is a link": func(t *testing.T, project, script string) {
-			plainGit(t, project, "config", "core.fsmonitor", script)
+			plainGit(t, project, "config", "filter.evil.smudge", script)
 			moved := filepath.Join(project, "..", "moved")
 			rename(t, filepath.Join(project, ".git"), moved)
 			symlink(t, moved, filepath.Join(project, ".git"))
 		},
 		"project is a link": func(t *testing.T, project, script string) {
-			plainGit(t, project, "config", "core.fsmonitor", script)
+			plainGit(t, project, "config", "filter.evil.smudge", script)
 			moved := project + "-moved"
 			rename(t, project, moved)
 			symlink(t, moved, project)

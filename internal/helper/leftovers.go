@@ -88,24 +88,20 @@ func inModules(rel string) bool {
 	return strings.HasPrefix(rel, "modules"+string(filepath.Separator))
 }
 
-// sweepSubmodule removes every .git below the directory of a submodule but those files that point into the .git/modules
-// of the project, as git makes them: git enters submodules and would obey any other repository it finds there.
+// sweepSubmodule empties the directory of a submodule, for git to fill it again, if anything below it is called .git but is not a
+// file that points into the .git/modules of the project, as git makes them: git enters submodules and would obey
+// any other repository that it finds there.
 func sweepSubmodule(projectDir, path string) error {
 	modules := filepath.Join(projectDir, ".git", "modules")
-	err := filepath.WalkDir(filepath.Join(projectDir, path), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.Name() != ".git" {
+	dir := filepath.Join(projectDir, path)
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.Name() != ".git" || entry.Type().IsRegular() && pointsInto(path, modules) {
 			return err
 		}
-		if entry.Type().IsRegular() && pointsInto(path, modules) {
-			return nil
-		}
-		if err := os.RemoveAll(path); err != nil {
+		if err := empty(dir); err != nil {
 			return err
 		}
-		if entry.IsDir() {
-			return fs.SkipDir
-		}
-		return nil
+		return fs.SkipAll
 	})
 	if err != nil {
 		return fmt.Errorf("remove foreign repositories from submodule %s: %w", path, err)

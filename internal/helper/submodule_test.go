@@ -12,10 +12,10 @@ import (
 func family(t *testing.T, s *server, ssh string) (parent *origin, sha string) {
 	t.Helper()
 	inner := s.repository(t, "group/inner", "sha1")
-	inner.commit("inner.txt", "inner")
+	inner.commit("inner.txt", "inner", ".gitattributes", "*.txt filter=evil\n")
 	outer := s.repository(t, "group/outer", "sha1")
 	outer.addSubmodule(inner, "deep", "../inner.git", ssh)
-	outer.commit("outer.txt", "outer")
+	outer.commit("outer.txt", "outer", ".gitattributes", "*.txt filter=evil\n")
 	parent = s.repository(t, "group/project", "sha1")
 	parent.addSubmodule(outer, "libs/outer", "../outer.git", "")
 	return parent, parent.commit("a.txt", "one")
@@ -130,10 +130,10 @@ func TestHostileSubmodules(t *testing.T) {
 	repo, sha := family(t, newServer(t), "")
 	for name, plant := range map[string]func(t *testing.T, project, script string){
 		"config of a submodule": func(t *testing.T, project, script string) {
-			plainGit(t, filepath.Join(project, "libs/outer"), "config", "core.fsmonitor", script)
+			plainGit(t, filepath.Join(project, "libs/outer"), "config", "filter.evil.smudge", script)
 		},
 		"config of an inner submodule": func(t *testing.T, project, script string) {
-			plainGit(t, filepath.Join(project, "libs/outer/deep"), "config", "core.fsmonitor", script)
+			plainGit(t, filepath.Join(project, "libs/outer/deep"), "config", "filter.evil.smudge", script)
 		},
 		"repository in place of a submodule": func(t *testing.T, project, script string) {
 			replaceByRepository(t, filepath.Join(project, "libs/outer"), script)
@@ -156,13 +156,16 @@ func TestHostileSubmodules(t *testing.T) {
 				req.Sources.SubmoduleStrategy = SubmodulesRecursive
 				mustRun(t, req)
 				plant(t, req.ProjectDir, script)
+				// Git filters the files that it writes again.
+				writeFile(t, filepath.Join(req.ProjectDir, "libs/outer/outer.txt"), "changed")
+				writeFile(t, filepath.Join(req.ProjectDir, "libs/outer/deep/inner.txt"), "changed")
 				return req
 			}
 
 			control := planted()
 			env := append(cleanEnv(), "GIT_TERMINAL_PROMPT=0", "CI_JOB_TOKEN="+testToken)
 			plain := commands{env: env, lock: os.Stderr}
-			_ = plain.git(t.Context(), control.ProjectDir, "submodule", "foreach", "--recursive", "git status")
+			_ = plain.git(t.Context(), control.ProjectDir, "submodule", "foreach", "--recursive", "git reset --hard")
 			_ = plain.git(t.Context(), control.ProjectDir, "submodule", "update", "--recursive")
 			if err := os.Remove(mark); err != nil {
 				t.Fatalf("plain git does not run what is planted, so this shows nothing: %v", err)
@@ -194,5 +197,5 @@ func replaceByRepository(t *testing.T, dir, script string) {
 	config := filepath.Join(dir, ".git", "config")
 	elsewhere := t.TempDir()
 	plainGit(t, elsewhere, "config", "-f", config, "--unset", "core.worktree")
-	plainGit(t, elsewhere, "config", "-f", config, "core.fsmonitor", script)
+	plainGit(t, elsewhere, "config", "-f", config, "filter.evil.smudge", script)
 }
