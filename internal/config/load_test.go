@@ -19,7 +19,7 @@ func environment(name string) string {
 
 func TestLoadWithoutWarning(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"notes-1.toml", "notes-2.toml", "notes-3.toml", "registered.toml", "full.toml", "full.yaml"} {
+	for _, name := range []string{"../../../test/notes/config-1.toml", "../../../test/notes/config-2.toml", "../../../test/notes/config-3.toml", "registered.toml", "full.toml", "full.yaml"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, warnings, err := Load(filepath.Join("testdata", name), environment)
@@ -46,12 +46,12 @@ func TestNotes(t *testing.T) {
 	runner.Docker.Volumes = []Volume{{Destination: "/certs/client"}}
 	want.Runners = []Runner{runner}
 
-	got, _, err := Load("testdata/notes-3.toml", environment)
+	got, _, err := Load("../../test/notes/config-3.toml", environment)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got, comparable...); diff != "" {
-		t.Errorf("notes-3.toml (-want +got):\n%s", diff)
+		t.Errorf("config-3.toml (-want +got):\n%s", diff)
 	}
 	noEnvironment := func(string) string { return "" }
 	if diff := cmp.Diff(Engine{Host: "unix:///var/run/docker.sock"}, got.Runners[0].Docker.Engine(noEnvironment)); diff != "" {
