@@ -197,8 +197,10 @@ func isMediaType(r *http.Request, want string) bool {
 	return err == nil && got == want
 }
 
-func (b *board) rangeOf(j *job) string { return fmt.Sprintf("0-%d", len(j.trace)) }
+// storedRange is the Range header of a log.
+func (j *job) storedRange() string { return fmt.Sprintf("0-%d", len(j.trace)) }
 
-func (b *board) traceInterval() string {
-	return strconv.Itoa(max(1, int(b.options.TraceInterval/time.Second)))
+// traceInterval is the header X-Gitlab-Trace-Update-Interval, whole seconds.
+func (s site) traceInterval() string {
+	return strconv.Itoa(max(1, int(s.options.TraceInterval/time.Second)))
 }

@@ -9,12 +9,12 @@ import (
 	"lced-runner/internal/ciyaml"
 )
 
-// board is the state of the server.
+// board is the state of the server: the site is set once, all else is guarded by the mutex.
 type board struct {
-	options Options
-	base    *url.URL
+	site
 
-	mu           sync.Mutex
+	mu sync.Mutex
+	referee
 	changed      chan struct{} // closed and replaced at every change
 	lastUpdate   string        // X-GitLab-Last-Update: another value whenever a job becomes pending
 	runners      map[string]*runner
@@ -25,13 +25,11 @@ type board struct {
 	lastPipeline int64
 	lastJob      int64
 	faults       []*Fault
-	breaches     []string
 }
 
 func newBoard(options Options, base *url.URL) *board {
 	b := &board{
-		options:   options,
-		base:      base,
+		site:      site{options: options, base: base},
 		changed:   make(chan struct{}),
 		runners:   map[string]*runner{},
 		projects:  map[string]*project{},
@@ -76,7 +74,7 @@ func (b *board) take(r *runner, systemID string, features map[string]bool) *job 
 			continue
 		}
 		now := time.Now()
-		j.RunnerID, j.SystemID, j.features = r.ID, systemID, features
+		j.runner, j.RunnerID, j.SystemID, j.features = r, r.ID, systemID, features
 		j.HandedOut, j.contact = now, now
 		if len(j.spec.AllowedExitCodes) > 0 && !features["return_exit_code"] {
 			j.FailureReason = "runner_unsupported"

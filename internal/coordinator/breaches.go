@@ -27,8 +27,11 @@ func (s *Server) Violations() []string {
 	return slices.Clone(b.breaches)
 }
 
-func (b *board) breach(format string, args ...any) {
-	b.breaches = append(b.breaches, fmt.Sprintf(format, args...))
+// referee watches that runners keep to the protocol.
+type referee struct{ breaches []string }
+
+func (r *referee) breach(format string, args ...any) {
+	r.breaches = append(r.breaches, fmt.Sprintf(format, args...))
 }
 
 // lockedBreach is breach for callers that have not locked the board.
@@ -39,7 +42,7 @@ func (b *board) lockedBreach(format string, args ...any) {
 }
 
 // checkSilence reports a runner that let a job go without a call for too long, once per silence.
-func (b *board) checkSilence(j *job) {
+func (r *referee) checkSilence(j *job) {
 	silence := time.Since(j.contact)
 	if silence <= maxSilence {
 		j.silenceFrom = time.Time{}
@@ -49,40 +52,36 @@ func (b *board) checkSilence(j *job) {
 		return
 	}
 	j.silenceFrom = j.contact
-	b.breach("job %d: no call for %s, want a keep-alive every 30 s", j.ID, silence.Round(time.Second))
+	r.breach("job %d: no call for %s, want a keep-alive every 30 s", j.ID, silence.Round(time.Second))
 }
 
 // called notes a sign of life of a job's runner.
-func (b *board) called(j *job) {
-	b.checkSilence(j)
+func (r *referee) called(j *job) {
+	r.checkSilence(j)
 	j.contact = time.Now()
 }
 
 // checkAfterEnd looks at a patch of a job that is over: one is bound to happen after a cancel.
-func (b *board) checkAfterEnd(call string, j *job) {
+func (r *referee) checkAfterEnd(call string, j *job) {
 	switch {
 	case j.final != "":
-		b.breach("%s: after the final state", call)
+		r.breach("%s: after the final state", call)
 	case j.told:
-		b.breach("%s: although the runner was told that the job is %s", call, j.State)
+		r.breach("%s: although the runner was told that the job is %s", call, j.State)
 	}
 	j.told = true
 }
 
-// checkTrace looks at the whole log of a job that its runner has ended.
-func (b *board) checkTrace(j *job) {
-	secrets := slices.Clone(j.secrets)
-	for token := range b.runners {
-		secrets = append(secrets, token)
-	}
-	for _, secret := range secrets {
+// checkTrace looks at the whole log of a job that its runner has ended. tokens are those of runners.
+func (r *referee) checkTrace(j *job, tokens []string) {
+	for _, secret := range slices.Concat(j.secrets, tokens) {
 		if len(secret) >= minSecret && bytes.Contains(j.trace, []byte(secret)) {
-			b.breach("job %d: a token or masked value is readable in the log", j.ID)
+			r.breach("job %d: a token or masked value is readable in the log", j.ID)
 			break
 		}
 	}
 	for _, complaint := range checkSections(j.trace) {
-		b.breach("job %d: %s", j.ID, complaint)
+		r.breach("job %d: %s", j.ID, complaint)
 	}
 }
 

@@ -74,7 +74,7 @@ func (b *board) nextFault(endpoint Endpoint, job int64) *Fault {
 				if taken.Header == nil {
 					taken.Header = http.Header{}
 				}
-				taken.Header.Set("Range", fmt.Sprintf("0-%d", len(j.trace)))
+				taken.Header.Set("Range", j.storedRange())
 			}
 		}
 		return &taken

@@ -98,41 +98,41 @@ func featureNames() []string {
 }
 
 // readJSON decodes a body and reports what does not fit the fields. It returns what could be decoded.
-func (b *board) readJSON(call string, r *http.Request, body []byte, fields fieldSet) map[string]any {
-	if !isMediaType(r, "application/json") {
-		b.breach("%s: Content-Type is %q, want application/json", call, r.Header.Get("Content-Type"))
+func (r *referee) readJSON(call string, request *http.Request, body []byte, fields fieldSet) map[string]any {
+	if !isMediaType(request, "application/json") {
+		r.breach("%s: Content-Type is %q, want application/json", call, request.Header.Get("Content-Type"))
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	out := map[string]any{}
 	if err := decoder.Decode(&out); err != nil {
-		b.breach("%s: body is not a JSON object: %v", call, err)
+		r.breach("%s: body is not a JSON object: %v", call, err)
 		return map[string]any{}
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		b.breach("%s: something follows the JSON object", call)
+		r.breach("%s: something follows the JSON object", call)
 	}
-	b.checkFields(call, "", out, fields)
+	r.checkFields(call, "", out, fields)
 	return out
 }
 
-func (b *board) checkFields(call, path string, object map[string]any, fields fieldSet) {
+func (r *referee) checkFields(call, path string, object map[string]any, fields fieldSet) {
 	for _, name := range fields.need {
 		if _, ok := object[name]; !ok {
-			b.breach("%s: field %s%s is missing", call, path, name)
+			r.breach("%s: field %s%s is missing", call, path, name)
 		}
 	}
 	for name, value := range object {
 		kind, known := fields.may[name]
 		switch {
 		case !known:
-			b.breach("%s: unknown field %s%s", call, path, name)
+			r.breach("%s: unknown field %s%s", call, path, name)
 		case kind != kindOf(value):
-			b.breach("%s: field %s%s is of the wrong type, want %s", call, path, name, kind)
+			r.breach("%s: field %s%s is of the wrong type, want %s", call, path, name, kind)
 		}
 		sub, checked := fields.sub[name]
 		if inner, ok := value.(map[string]any); ok && checked {
-			b.checkFields(call, path+name+".", inner, sub)
+			r.checkFields(call, path+name+".", inner, sub)
 		}
 	}
 }
@@ -154,18 +154,18 @@ func kindOf(value any) fieldKind {
 }
 
 // checkIdentity checks what a runner says about itself in verify and job requests.
-func (b *board) checkIdentity(call string, r *http.Request, fields map[string]any) {
+func (r *referee) checkIdentity(call string, request *http.Request, fields map[string]any) {
 	systemID, given := fields["system_id"].(string)
 	if given && !regexp.MustCompile(`^[sr]_[0-9a-zA-Z]{12}$`).MatchString(systemID) {
-		b.breach("%s: system_id %q has the wrong form", call, systemID)
+		r.breach("%s: system_id %q has the wrong form", call, systemID)
 	}
 	token, _ := fields["token"].(string)
-	if header := r.Header.Get("Runner-Token"); header != "" && header != token {
-		b.breach("%s: token in the body and RUNNER-TOKEN header differ", call)
+	if header := request.Header.Get("Runner-Token"); header != "" && header != token {
+		r.breach("%s: token in the body and RUNNER-TOKEN header differ", call)
 	}
 	if info, ok := fields["info"].(map[string]any); ok {
 		if features, ok := info["features"].(map[string]any); ok && len(features) == 0 {
-			b.breach("%s: info.features is empty", call)
+			r.breach("%s: info.features is empty", call)
 		}
 	}
 }

@@ -72,7 +72,8 @@ type job struct {
 	spec     ciyaml.Job
 	tags     []string // expanded
 	pipeline *pipeline
-	features map[string]bool // of the runner that took it
+	runner   *runner         // that took it, nil before
+	features map[string]bool // of that runner
 	secrets  []string        // values that must not show in the log
 	reasons  []string        // accepted as failure_reason
 

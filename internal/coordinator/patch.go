@@ -42,7 +42,7 @@ func (a *api) store(r *http.Request, body []byte) (reply, *job) {
 		if j.mismatches++; j.mismatches == 2 {
 			b.breach("%s: starts at %d although the server said that it has %d bytes", call, start, len(j.trace))
 		}
-		out.header.Set("Range", b.rangeOf(j))
+		out.header.Set("Range", j.storedRange())
 		out.status = http.StatusRequestedRangeNotSatisfiable
 		return out, nil
 	}
@@ -52,41 +52,41 @@ func (a *api) store(r *http.Request, body []byte) (reply, *job) {
 	}
 	j.trace = append(j.trace, body...)
 	j.TraceSize = len(j.trace)
-	out.header.Set("Range", b.rangeOf(j))
+	out.header.Set("Range", j.storedRange())
 	out.status = http.StatusAccepted
 	b.notify()
 	return out, j
 }
 
 // checkPatch checks the form of a patch and returns its first offset; without one it cannot be stored.
-func (b *board) checkPatch(call string, r *http.Request, body []byte) (start int64, ok bool) {
-	if !isMediaType(r, "text/plain") {
-		b.breach("%s: Content-Type is %q, want text/plain", call, r.Header.Get("Content-Type"))
+func (r *referee) checkPatch(call string, request *http.Request, body []byte) (start int64, ok bool) {
+	if !isMediaType(request, "text/plain") {
+		r.breach("%s: Content-Type is %q, want text/plain", call, request.Header.Get("Content-Type"))
 	}
-	if debug := r.URL.Query().Get("debug_trace"); debug != "true" && debug != "false" {
-		b.breach("%s: debug_trace is %q, want true or false", call, debug)
+	if debug := request.URL.Query().Get("debug_trace"); debug != "true" && debug != "false" {
+		r.breach("%s: debug_trace is %q, want true or false", call, debug)
 	}
 	if len(body) == 0 {
-		b.breach("%s: empty", call)
+		r.breach("%s: empty", call)
 		return 0, false
 	}
 	if len(body) > maxPatchBody {
-		b.breach("%s: body of %d bytes, more than 1 MiB", call, len(body))
+		r.breach("%s: body of %d bytes, more than 1 MiB", call, len(body))
 	}
-	header := r.Header.Get("Content-Range")
+	header := request.Header.Get("Content-Range")
 	match := regexp.MustCompile(`^(\d+)-(\d+)$`).FindStringSubmatch(header)
 	if match == nil {
-		b.breach("%s: Content-Range is %q, want <first>-<last>", call, header)
+		r.breach("%s: Content-Range is %q, want <first>-<last>", call, header)
 		return 0, false
 	}
 	start, errStart := strconv.ParseInt(match[1], 10, 64)
 	last, errLast := strconv.ParseInt(match[2], 10, 64)
 	if errStart != nil || errLast != nil {
-		b.breach("%s: Content-Range is %q, out of range", call, header)
+		r.breach("%s: Content-Range is %q, out of range", call, header)
 		return 0, false
 	}
 	if last-start+1 != int64(len(body)) {
-		b.breach("%s: Content-Range is %q with a body of %d bytes", call, header, len(body))
+		r.breach("%s: Content-Range is %q with a body of %d bytes", call, header, len(body))
 	}
 	return start, true
 }

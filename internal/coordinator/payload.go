@@ -4,12 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"path"
 	"strconv"
 	"time"
 
 	"lced-runner/internal/ciyaml"
 )
+
+// site is the server as it is set up. Payloads and variables are made from it and the job alone.
+type site struct {
+	options Options
+	base    *url.URL // Options.URL
+}
 
 // Parts of the job payload that need more than a literal. Their fields are GitLab's.
 type (
@@ -40,9 +47,9 @@ type (
 )
 
 // payload makes the body of the 201 and notes what its runner may send.
-func (b *board) payload(j *job) (map[string]any, error) {
-	variables := expandAll(b.variables(j))
-	timeout := int(b.options.JobTimeout / time.Second)
+func (s site) payload(j *job) (map[string]any, error) {
+	variables := expandAll(s.variables(j))
+	timeout := int(s.options.JobTimeout / time.Second)
 	if j.spec.Timeout > 0 {
 		timeout = int(j.spec.Timeout / time.Second)
 	}
@@ -50,8 +57,8 @@ func (b *board) payload(j *job) (map[string]any, error) {
 		"id":              j.ID,
 		"token":           j.Token,
 		"allow_git_fetch": true,
-		"job_info":        b.jobInfo(j),
-		"git_info":        b.gitInfo(j, variables),
+		"job_info":        jobInfo(j),
+		"git_info":        s.gitInfo(j, variables),
 		"runner_info":     map[string]any{"timeout": timeout, "runner_session_url": nil},
 		"inputs":          []any{},
 		"variables":       variables,
@@ -108,7 +115,7 @@ func secretsOf(payload map[string]any) []string {
 	return secrets
 }
 
-func (b *board) jobInfo(j *job) map[string]any {
+func jobInfo(j *job) map[string]any {
 	return map[string]any{
 		"id": j.ID, "name": j.Name, "stage": j.Stage,
 		"pipeline_id": j.Pipeline, "project_id": j.pipeline.project.id, "project_name": path.Base(j.pipeline.project.path),
@@ -123,7 +130,7 @@ func (b *board) jobInfo(j *job) map[string]any {
 // defaultDepth is that of a new project on GitLab.
 const defaultDepth = 20
 
-func (b *board) gitInfo(j *job, variables []Variable) map[string]any {
+func (s site) gitInfo(j *job, variables []Variable) map[string]any {
 	p := j.pipeline
 	r := p.source.Repository.withDefaults()
 	depth := defaultDepth
@@ -143,7 +150,7 @@ func (b *board) gitInfo(j *job, variables []Variable) map[string]any {
 		refspecs = append(refspecs, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
 	}
 	return map[string]any{
-		"repo_url": b.repositoryURL(j), "repo_object_format": p.objects, "ref": r.Ref, "ref_type": refType,
+		"repo_url": s.repositoryURL(j), "repo_object_format": p.objects, "ref": r.Ref, "ref_type": refType,
 		"sha": p.commit.sha, "before_sha": p.beforeSHA(), "refspecs": refspecs, "depth": depth, "protected": false,
 	}
 }

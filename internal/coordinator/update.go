@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"net/http"
 	"slices"
 )
@@ -80,7 +81,7 @@ func integerOf(value any) int64 {
 // finish ends a job as its runner says. A canceling job becomes canceled whatever the runner reports.
 func (b *board) finish(j *job, u stateUpdate) {
 	j.final, j.ExitCode = u.content(), int(u.exitCode)
-	b.checkTrace(j)
+	b.checkTrace(j, slices.Collect(maps.Keys(b.runners)))
 	if j.State == StateCanceling {
 		b.end(j, StateCanceled)
 		return
@@ -97,41 +98,41 @@ func (b *board) finish(j *job, u stateUpdate) {
 	b.end(j, u.state)
 }
 
-func (b *board) checkUpdate(call string, j *job, u stateUpdate) {
+func (r *referee) checkUpdate(call string, j *job, u stateUpdate) {
 	if !u.hasOutput {
-		b.breach("%s: output is missing", call)
+		r.breach("%s: output is missing", call)
 	}
 	if u.oldChecksum != "" && u.oldChecksum != u.checksum {
-		b.breach("%s: checksum %q and output.checksum %q differ", call, u.oldChecksum, u.checksum)
+		r.breach("%s: checksum %q and output.checksum %q differ", call, u.oldChecksum, u.checksum)
 	}
 	if u.state != StateFailed && u.reason != "" {
-		b.breach("%s: failure_reason %q with state %s", call, u.reason, u.state)
+		r.breach("%s: failure_reason %q with state %s", call, u.reason, u.state)
 	}
 	if u.reason != "" && !slices.Contains(j.reasons, u.reason) {
-		b.breach("%s: failure_reason %q is not one that the server listed", call, u.reason)
+		r.breach("%s: failure_reason %q is not one that the server listed", call, u.reason)
 	}
 	if u.state != StateFailed && u.exitCode != 0 {
-		b.breach("%s: exit_code %d with state %s", call, u.exitCode, u.state)
+		r.breach("%s: exit_code %d with state %s", call, u.exitCode, u.state)
 	}
 	stored, want := int64(len(j.trace)), fmt.Sprintf("crc32:%08x", crc32.ChecksumIEEE(j.trace))
 	if u.state != StateRunning && u.bytesize != stored {
-		b.breach("%s: output.bytesize is %d, the log that arrived has %d", call, u.bytesize, stored)
+		r.breach("%s: output.bytesize is %d, the log that arrived has %d", call, u.bytesize, stored)
 	}
 	if u.bytesize == stored && u.checksum != want {
-		b.breach("%s: output.checksum is %q, that of the log that arrived is %q", call, u.checksum, want)
+		r.breach("%s: output.checksum is %q, that of the log that arrived is %q", call, u.checksum, want)
 	}
 }
 
 // checkRepeatedUpdate looks at an update of a job that is over. A final one may be repeated, since its answer can be lost, and
 // may be sent once to a job that was canceled meanwhile.
-func (b *board) checkRepeatedUpdate(call string, j *job, u stateUpdate) {
+func (r *referee) checkRepeatedUpdate(call string, j *job, u stateUpdate) {
 	switch {
 	case j.final != "" && u.state == StateRunning:
-		b.breach("%s: running after the final state", call)
+		r.breach("%s: running after the final state", call)
 	case j.final != "" && u.content() != j.final:
-		b.breach("%s: final state again, with another content: %s, then %s", call, j.final, u.content())
+		r.breach("%s: final state again, with another content: %s, then %s", call, j.final, u.content())
 	case j.told && u.state == StateRunning:
-		b.breach("%s: running although the runner was told that the job is %s", call, j.State)
+		r.breach("%s: running although the runner was told that the job is %s", call, j.State)
 	}
 	j.told = true
 }

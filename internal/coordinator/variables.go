@@ -14,13 +14,13 @@ import (
 
 // variables gives what a job gets, in the order in which a later definition wins: predefined, then the file's, where the
 // job's own replace the pipeline's, then the project's.
-func (b *board) variables(j *job) []Variable {
-	out := b.jobVariables(j)
-	out = append(out, b.serverVariables()...)
-	out = append(out, b.projectVariables(j.pipeline)...)
-	out = append(out, b.pipelineVariables(j.pipeline)...)
+func (s site) variables(j *job) []Variable {
+	out := s.jobVariables(j)
+	out = append(out, s.serverVariables()...)
+	out = append(out, s.projectVariables(j.pipeline)...)
+	out = append(out, s.pipelineVariables(j.pipeline)...)
 	out = append(out, commitVariables(j.pipeline)...)
-	out = append(out, b.runnerVariables(j)...)
+	out = append(out, runnerVariables(j.runner)...)
 	out = append(out, fileVariables(j.pipeline.source.Pipeline.Variables, j.spec.Variables)...)
 	out = append(out, j.pipeline.source.Variables...)
 	if j.pipeline.source.Repository.Dir == "" && !hasKey(out, "GIT_STRATEGY") {
@@ -36,8 +36,8 @@ func fromOutside(key, value string) Variable {
 	return Variable{Key: key, Value: value, Public: true, Raw: true}
 }
 
-func (b *board) jobVariables(j *job) []Variable {
-	page := b.projectURL(j.pipeline)
+func (s site) jobVariables(j *job) []Variable {
+	page := s.projectURL(j.pipeline)
 	return []Variable{
 		public("CI_PIPELINE_ID", strconv.FormatInt(j.Pipeline, 10)),
 		public("CI_PIPELINE_URL", fmt.Sprintf("%s/-/pipelines/%d", page, j.Pipeline)),
@@ -45,7 +45,7 @@ func (b *board) jobVariables(j *job) []Variable {
 		public("CI_JOB_URL", fmt.Sprintf("%s/-/jobs/%d", page, j.ID)),
 		{Key: "CI_JOB_TOKEN", Value: j.Token, Masked: true},
 		public("CI_JOB_STARTED_AT", j.HandedOut.UTC().Format(time.RFC3339)),
-		{Key: "CI_REPOSITORY_URL", Value: b.repositoryURL(j)},
+		{Key: "CI_REPOSITORY_URL", Value: s.repositoryURL(j)},
 		public("CI_JOB_NAME", j.Name),
 		public("CI_JOB_NAME_SLUG", slug(j.Name)),
 		public("CI_JOB_GROUP_NAME", j.Name),
@@ -57,18 +57,18 @@ func (b *board) jobVariables(j *job) []Variable {
 	}
 }
 
-func (b *board) serverVariables() []Variable {
-	port := b.base.Port()
+func (s site) serverVariables() []Variable {
+	port := s.base.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[b.base.Scheme]
+		port = map[string]string{"http": "80", "https": "443"}[s.base.Scheme]
 	}
-	host := b.base.Hostname()
+	host := s.base.Hostname()
 	return []Variable{
-		public("CI_SERVER_URL", b.base.String()),
+		public("CI_SERVER_URL", s.base.String()),
 		public("CI_SERVER_HOST", host),
-		public("CI_SERVER_FQDN", b.base.Host),
+		public("CI_SERVER_FQDN", s.base.Host),
 		public("CI_SERVER_PORT", port),
-		public("CI_SERVER_PROTOCOL", b.base.Scheme),
+		public("CI_SERVER_PROTOCOL", s.base.Scheme),
 		public("CI_SERVER_SHELL_SSH_HOST", host),
 		public("CI_SERVER_SHELL_SSH_PORT", "22"),
 		public("CI_SERVER_NAME", "GitLab"),
@@ -77,13 +77,13 @@ func (b *board) serverVariables() []Variable {
 		public("CI_SERVER_VERSION_MINOR", "3"),
 		public("CI_SERVER_VERSION_PATCH", "0"),
 		public("CI_SERVER_REVISION", "local"),
-		public("CI_API_V4_URL", b.base.String()+"/api/v4"),
-		public("CI_API_GRAPHQL_URL", b.base.String()+"/api/graphql"),
+		public("CI_API_V4_URL", s.base.String()+"/api/v4"),
+		public("CI_API_GRAPHQL_URL", s.base.String()+"/api/graphql"),
 		public("CI_TEMPLATE_REGISTRY_HOST", "registry.gitlab.com"),
 	}
 }
 
-func (b *board) projectVariables(p *pipeline) []Variable {
+func (s site) projectVariables(p *pipeline) []Variable {
 	name, namespace := path.Base(p.project.path), path.Dir(p.project.path)
 	root, _, _ := strings.Cut(namespace, "/")
 	branch := p.source.Repository.withDefaults().DefaultBranch
@@ -98,7 +98,7 @@ func (b *board) projectVariables(p *pipeline) []Variable {
 		public("CI_PROJECT_NAMESPACE_SLUG", slug(namespace)),
 		public("CI_PROJECT_NAMESPACE_ID", "1"),
 		public("CI_PROJECT_ROOT_NAMESPACE", root),
-		public("CI_PROJECT_URL", b.projectURL(p)),
+		public("CI_PROJECT_URL", s.projectURL(p)),
 		public("CI_PROJECT_VISIBILITY", "private"),
 		public("CI_PROJECT_REPOSITORY_LANGUAGES", ""),
 		public("CI_PROJECT_CLASSIFICATION_LABEL", ""),
@@ -108,13 +108,13 @@ func (b *board) projectVariables(p *pipeline) []Variable {
 	}
 }
 
-func (b *board) pipelineVariables(p *pipeline) []Variable {
+func (s site) pipelineVariables(p *pipeline) []Variable {
 	return []Variable{
 		public("CI_PIPELINE_IID", strconv.FormatInt(p.id, 10)),
 		public("CI_PIPELINE_SOURCE", "push"),
 		public("CI_PIPELINE_CREATED_AT", p.created.UTC().Format(time.RFC3339)),
 		public("GITLAB_USER_ID", "1"),
-		public("GITLAB_USER_EMAIL", "root@"+b.base.Hostname()),
+		public("GITLAB_USER_EMAIL", "root@"+s.base.Hostname()),
 		public("GITLAB_USER_LOGIN", "root"),
 		public("GITLAB_USER_NAME", "Administrator"),
 	}
@@ -144,18 +144,16 @@ func commitVariables(p *pipeline) []Variable {
 }
 
 // runnerVariables are empty until a runner took the job.
-func (b *board) runnerVariables(j *job) []Variable {
-	for _, r := range b.runners {
-		if r.ID == j.RunnerID {
-			tags, _ := json.Marshal(append([]string{}, r.Tags...)) // strings always marshal
-			return []Variable{
-				public("CI_RUNNER_ID", strconv.FormatInt(r.ID, 10)),
-				fromOutside("CI_RUNNER_DESCRIPTION", r.Description),
-				public("CI_RUNNER_TAGS", string(tags)),
-			}
-		}
+func runnerVariables(r *runner) []Variable {
+	if r == nil {
+		return nil
 	}
-	return nil
+	tags, _ := json.Marshal(append([]string{}, r.Tags...)) // strings always marshal
+	return []Variable{
+		public("CI_RUNNER_ID", strconv.FormatInt(r.ID, 10)),
+		fromOutside("CI_RUNNER_DESCRIPTION", r.Description),
+		public("CI_RUNNER_TAGS", string(tags)),
+	}
 }
 
 func fileVariables(global, own []ciyaml.Variable) []Variable {
@@ -173,10 +171,10 @@ func fileVariables(global, own []ciyaml.Variable) []Variable {
 	return out
 }
 
-func (b *board) projectURL(p *pipeline) string { return b.base.String() + "/" + p.project.path }
+func (s site) projectURL(p *pipeline) string { return s.base.String() + "/" + p.project.path }
 
-func (b *board) repositoryURL(j *job) string {
-	return fmt.Sprintf("%s://gitlab-ci-token:%s@%s%s/%s.git", b.base.Scheme, j.Token, b.base.Host, b.base.Path, j.pipeline.project.path)
+func (s site) repositoryURL(j *job) string {
+	return fmt.Sprintf("%s://gitlab-ci-token:%s@%s%s/%s.git", s.base.Scheme, j.Token, s.base.Host, s.base.Path, j.pipeline.project.path)
 }
 
 func (p *pipeline) beforeSHA() string {
