@@ -10,7 +10,7 @@ import (
 // maxTimeout is GitLab's MAX_BUILD_TIMEOUT, one month.
 const maxTimeout = 30 * 24 * time.Hour
 
-func (r *reader) timeout(value node, what string) (*time.Duration, error) {
+func (r reader) timeout(value node, what string) (*time.Duration, error) {
 	text, err := r.text(value, what)
 	if err != nil {
 		return nil, err

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// reader reads keywords out of resolved nodes.
-type reader struct{ resolver }
+// reader reads the keywords of jobs, of default and of the top level out of resolved nodes.
+type reader struct{ containers }
 
 // jobKeywords are the keywords that a job may inherit from default. A nil field was not given.
 type jobKeywords struct {
@@ -38,7 +38,7 @@ func (k *jobKeywords) has(keyword string) bool {
 
 // keyword reads one entry of a job, of default or of the top level if it is one that can be inherited. A null value
 // counts as not given.
-func (r *reader) keyword(into *jobKeywords, e entry, owner string) (known bool, err error) {
+func (r reader) keyword(into *jobKeywords, e entry, owner string) (known bool, err error) {
 	what := fmt.Sprintf("%q of %s", e.key, owner)
 	if e.value.isNull() {
 		return isInheritable(e.key), nil
@@ -72,7 +72,7 @@ func isInheritable(keyword string) bool {
 	return false
 }
 
-func (r *reader) job(e entry, defaults jobKeywords, stages []string) (Job, error) {
+func (r reader) job(e entry, defaults jobKeywords, stages []string) (Job, error) {
 	owner := fmt.Sprintf("job %q", e.key)
 	job := Job{Name: e.key, Line: e.line, Stage: "test", When: "on_success"}
 	if err := r.jobName(e); err != nil {
@@ -115,7 +115,7 @@ func (j *Job) inherit(k jobKeywords) {
 	}
 }
 
-func (r *reader) jobOnlyKeyword(job *Job, e entry, owner string) (known bool, err error) {
+func (r reader) jobOnlyKeyword(job *Job, e entry, owner string) (known bool, err error) {
 	what := fmt.Sprintf("%q of %s", e.key, owner)
 	switch e.key {
 	case "script", "variables", "stage", "when", "allow_failure":
@@ -141,7 +141,7 @@ func (r *reader) jobOnlyKeyword(job *Job, e entry, owner string) (known bool, er
 }
 
 // jobName refuses what GitLab refuses, and keywords that were meant to be inside a job.
-func (r *reader) jobName(e entry) error {
+func (r reader) jobName(e entry) error {
 	switch e.key {
 	case "true", "false", "nil", "null", "":
 		return r.errorf(e.line, "%q cannot be the name of a job", e.key)
@@ -157,7 +157,7 @@ func (r *reader) jobName(e entry) error {
 }
 
 // allowFailure reads a boolean, or a mapping with the exit codes for which a failure is allowed.
-func (r *reader) allowFailure(job *Job, value node, what string) (err error) {
+func (r reader) allowFailure(job *Job, value node, what string) (err error) {
 	if value.kind != yamlMapping {
 		job.AllowFailure, err = r.boolean(value, what)
 		return err

@@ -66,14 +66,18 @@ func (n node) describe() string {
 	return "of type " + strings.TrimPrefix(n.tag, "!!")
 }
 
-// resolver turns YAML nodes into nodes and counts what it makes.
-type resolver struct {
-	file  string
-	count int
+// source is the file that is read. It is where single values are read (scalar.go) and every error comes from.
+type source struct{ file string } // its name
+
+// errorf makes an error that says where in the file.
+func (s source) errorf(line int, format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %s", s.file, line, fmt.Sprintf(format, args...))
 }
 
-func (r *resolver) errorf(line int, format string, args ...any) error {
-	return fmt.Errorf("%s:%d: %s", r.file, line, fmt.Sprintf(format, args...))
+// resolver turns YAML nodes into nodes and counts what it makes.
+type resolver struct {
+	source
+	count int
 }
 
 // document reads the one document of a file.

@@ -11,11 +11,12 @@ const maxJobNameLength = 255
 // Parse reads the text of a .gitlab-ci.yml. The name of the file is only used in errors, which all read
 // "file:line: what is wrong".
 func Parse(data []byte, file string) (*Pipeline, error) {
-	r := &reader{resolver{file: file}}
-	root, err := r.document(data)
+	from := source{file: file}
+	root, err := (&resolver{source: from}).document(data)
 	if err != nil {
 		return nil, err
 	}
+	r := reader{containers{from}}
 	if root.kind != yamlMapping {
 		return nil, r.errorf(root.line, "the file must be a mapping of keywords and jobs, this is %s", root.describe())
 	}
@@ -45,7 +46,7 @@ func Parse(data []byte, file string) (*Pipeline, error) {
 }
 
 // global reads one top-level entry, or says that it is a visible job.
-func (r *reader) global(pipeline *Pipeline, defaults *jobKeywords, e entry) (isJob bool, err error) {
+func (r reader) global(pipeline *Pipeline, defaults *jobKeywords, e entry) (isJob bool, err error) {
 	if strings.HasPrefix(e.key, ".") {
 		return false, nil
 	}
@@ -83,7 +84,7 @@ func isTopLevelKeyword(key string) bool {
 	return false
 }
 
-func (r *reader) defaults(defaults *jobKeywords, value node) error {
+func (r reader) defaults(defaults *jobKeywords, value node) error {
 	if value.kind != yamlMapping {
 		return r.errorf(value.line, `"default" must be a mapping, this is %s`, value.describe())
 	}
@@ -114,7 +115,7 @@ func withEdges(names []string) []string {
 }
 
 // anyOrdinaryJob applies GitLab's rule that a pipeline needs a job outside of .pre and .post.
-func (r *reader) anyOrdinaryJob(pipeline *Pipeline, line int) error {
+func (r reader) anyOrdinaryJob(pipeline *Pipeline, line int) error {
 	for _, job := range pipeline.Jobs {
 		if job.Stage != ".pre" && job.Stage != ".post" {
 			return nil

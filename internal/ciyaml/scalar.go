@@ -15,50 +15,50 @@ const (
 )
 
 // text reads a string that is not empty.
-func (r *reader) text(value node, what string) (string, error) {
+func (s source) text(value node, what string) (string, error) {
 	if value.kind != yamlScalar || value.tag != "!!str" {
-		return "", r.errorf(value.line, "%s must be a string, this is %s", what, value.describe())
+		return "", s.errorf(value.line, "%s must be a string, this is %s", what, value.describe())
 	}
 	if value.value == "" {
-		return "", r.errorf(value.line, "%s is an empty string", what)
+		return "", s.errorf(value.line, "%s is an empty string", what)
 	}
 	return value.value, nil
 }
 
-func (r *reader) textOrNumber(value node, what string) (string, error) {
+func (s source) textOrNumber(value node, what string) (string, error) {
 	if value.kind == yamlScalar && value.tag == "!!int" {
 		return value.value, nil
 	}
-	return r.text(value, what)
+	return s.text(value, what)
 }
 
 // stringList reads a list of strings; empty strings are let through, since entrypoint: [""] has a meaning.
-func (r *reader) stringList(value node, what string) ([]string, error) {
+func (s source) stringList(value node, what string) ([]string, error) {
 	if value.kind != yamlSequence {
-		return nil, r.errorf(value.line, "%s must be a list of strings, this is %s", what, value.describe())
+		return nil, s.errorf(value.line, "%s must be a list of strings, this is %s", what, value.describe())
 	}
 	out := []string{}
 	for _, item := range value.items {
 		if item.kind != yamlScalar || item.tag != "!!str" {
-			return nil, r.errorf(item.line, "%s must hold strings only, this is %s: put it into quotes", what, item.describe())
+			return nil, s.errorf(item.line, "%s must hold strings only, this is %s: put it into quotes", what, item.describe())
 		}
 		out = append(out, item.value)
 	}
 	return out, nil
 }
 
-func (r *reader) oneOf(value node, what string, choices ...string) (string, error) {
+func (s source) oneOf(value node, what string, choices ...string) (string, error) {
 	if value.kind != yamlScalar || !slices.Contains(choices, value.value) {
-		return "", r.errorf(value.line, "%s must be one of %s", what, strings.Join(choices, ", "))
+		return "", s.errorf(value.line, "%s must be one of %s", what, strings.Join(choices, ", "))
 	}
 	return value.value, nil
 }
 
-func (r *reader) boolean(value node, what string) (bool, error) {
+func (s source) boolean(value node, what string) (bool, error) {
 	if truth, ok := booleanOf(value); ok {
 		return truth, nil
 	}
-	return false, r.errorf(value.line, "%s must be true or false, this is %s", what, value.describe())
+	return false, s.errorf(value.line, "%s must be true or false, this is %s", what, value.describe())
 }
 
 // booleanOf knows the words of YAML 1.1, which GitLab reads: yes, no, on, off too, unless quoted.
@@ -75,11 +75,11 @@ func booleanOf(value node) (truth, ok bool) {
 	return false, false
 }
 
-func (r *reader) integer(value node, what string) (int, error) {
+func (s source) integer(value node, what string) (int, error) {
 	if value.kind == yamlScalar && value.tag == "!!int" {
 		if number, err := strconv.Atoi(value.value); err == nil {
 			return number, nil
 		}
 	}
-	return 0, r.errorf(value.line, "%s must be a whole number, this is %s", what, value.describe())
+	return 0, s.errorf(value.line, "%s must be a whole number, this is %s", what, value.describe())
 }

@@ -8,13 +8,13 @@ import (
 )
 
 // variables reads a variables mapping. A description belongs to the pipeline's variables only, as in GitLab.
-func (r *reader) variables(value node, owner string, global bool) ([]Variable, error) {
+func (c containers) variables(value node, owner string, global bool) ([]Variable, error) {
 	if value.kind != yamlMapping {
-		return nil, r.errorf(value.line, `"variables" of %s must be a mapping, this is %s`, owner, value.describe())
+		return nil, c.errorf(value.line, `"variables" of %s must be a mapping, this is %s`, owner, value.describe())
 	}
 	var out []Variable
 	for _, e := range value.entries {
-		variable, err := r.variable(e, fmt.Sprintf("variable %q of %s", e.key, owner), global)
+		variable, err := c.variable(e, fmt.Sprintf("variable %q of %s", e.key, owner), global)
 		if err != nil {
 			return nil, err
 		}
@@ -23,10 +23,10 @@ func (r *reader) variables(value node, owner string, global bool) ([]Variable, e
 	return out, nil
 }
 
-func (r *reader) variable(e entry, what string, global bool) (Variable, error) {
+func (c containers) variable(e entry, what string, global bool) (Variable, error) {
 	out := Variable{Name: e.key}
 	if e.value.kind != yamlMapping {
-		text, err := r.scalarText(e.value, what)
+		text, err := c.scalarText(e.value, what)
 		out.Value = text
 		return out, err
 	}
@@ -34,15 +34,15 @@ func (r *reader) variable(e entry, what string, global bool) (Variable, error) {
 		var err error
 		switch {
 		case k.key == "value":
-			out.Value, err = r.scalarText(k.value, what)
+			out.Value, err = c.scalarText(k.value, what)
 		case k.key == "expand":
 			var expand bool
-			expand, err = r.boolean(k.value, `"expand" of `+what)
+			expand, err = c.boolean(k.value, `"expand" of `+what)
 			out.Raw = !expand
 		case k.key == "description" && global:
-			_, err = r.text(k.value, `"description" of `+what)
+			_, err = c.text(k.value, `"description" of `+what)
 		default:
-			err = r.errorf(k.line, "keyword %q of %s is not supported by exec yet", k.key, what)
+			err = c.errorf(k.line, "keyword %q of %s is not supported by exec yet", k.key, what)
 		}
 		if err != nil {
 			return Variable{}, err
@@ -53,7 +53,7 @@ func (r *reader) variable(e entry, what string, global bool) (Variable, error) {
 
 // scalarText gives the text that GitLab's YAML reader, a YAML 1.1 one, makes of a plain value: 0755 becomes 493,
 // 1.10 becomes 1.1 and yes becomes true. Quotes keep a value as it is.
-func (r *reader) scalarText(value node, what string) (string, error) {
+func (s source) scalarText(value node, what string) (string, error) {
 	if truth, ok := booleanOf(value); ok {
 		return strconv.FormatBool(truth), nil
 	}
@@ -70,7 +70,7 @@ func (r *reader) scalarText(value node, what string) (string, error) {
 			}
 		}
 	}
-	return "", r.errorf(value.line, "%s must be a string, a number or a boolean, this is %s: put it into quotes", what, value.describe())
+	return "", s.errorf(value.line, "%s must be a string, a number or a boolean, this is %s: put it into quotes", what, value.describe())
 }
 
 func integerText(text string) (string, bool) {
