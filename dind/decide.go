@@ -47,7 +47,7 @@ func Decide(job Job) (Setup, error) {
 	}
 	if want == wishNone {
 		if asked {
-			r.warn("LCED_DIND has no effect: another service of the job is called docker")
+			r.setup.warn("LCED_DIND has no effect: another service of the job is called docker")
 		}
 		return r.setup, nil
 	}
@@ -55,15 +55,16 @@ func Decide(job Job) (Setup, error) {
 		if want != wishImage {
 			return Setup{}, fmt.Errorf("%s cannot be started: %s", r.subject(want), why)
 		}
-		r.warn("the image %s gets no docker daemon: %s", job.BuildImage, why)
+		r.setup.warn("the image %s gets no docker daemon: %s", job.BuildImage, why)
 		return r.setup, nil
 	}
-	r.chooseTransport()
-	r.chooseCertificates()
-	r.addSidecars()
-	r.fillBuildEnv()
-	r.describe(want)
-	return r.setup, nil
+	w := &wiring{reading: r}
+	w.chooseTransport()
+	w.chooseCertificates()
+	w.addSidecars()
+	w.fillBuildEnv()
+	w.describe(want)
+	return w.setup, nil
 }
 
 // askedFor reads LCED_DIND.
@@ -135,7 +136,7 @@ func (r *reading) leaveToOtherHost(want wish) Setup {
 		r.setup.Note = fmt.Sprintf("docker-in-docker: none%s, since DOCKER_HOST names another daemon, %s", r.skipped(), r.host.text)
 	}
 	if want != wishNone && isLoopback(r.host.host) && r.job.NetworkMode != "host" {
-		r.warn("DOCKER_HOST names %s, which is the job's own container and has no docker daemon: leave DOCKER_HOST out, or name the host docker", r.host.host)
+		r.setup.warn("DOCKER_HOST names %s, which is the job's own container and has no docker daemon: leave DOCKER_HOST out, or name the host docker", r.host.host)
 	}
 	return r.setup
 }
@@ -163,8 +164,8 @@ func (r *reading) useSocket(socket string, want wish) Setup {
 	if want != wishNone {
 		r.setup.Note = fmt.Sprintf("docker-in-docker: none%s, docker is the host's engine through its mounted socket %s (mode socket)", r.skipped(), socket)
 	}
-	r.setBuildEnv("DOCKER_HOST", "unix://"+socket)
-	r.speakPlainInBuild()
+	r.setup.setBuildEnv(r.job, "DOCKER_HOST", "unix://"+socket)
+	r.setup.speakPlainInBuild(r.job)
 	return r.setup
 }
 
@@ -206,7 +207,7 @@ func (r *reading) obstacle() string {
 }
 
 // describe writes the job log's line.
-func (r *reading) describe(want wish) {
+func (w *wiring) describe(want wish) {
 	why := map[wish]string{
 		wishService: "the job declares the service",
 		wishAsked:   `the job says LCED_DIND: "true"`,
@@ -214,9 +215,9 @@ func (r *reading) describe(want wish) {
 		wishImage:   "the job's image has a docker client and the job names no daemon",
 	}[want]
 	var images []string
-	for _, s := range r.setup.Sidecars {
+	for _, s := range w.setup.Sidecars {
 		images = append(images, s.Image)
 	}
-	r.setup.Note = fmt.Sprintf("docker-in-docker: %s at %s (mode %s), since %s",
-		strings.Join(images, ", "), r.address(), r.setup.Kind, why)
+	w.setup.Note = fmt.Sprintf("docker-in-docker: %s at %s (mode %s), since %s",
+		strings.Join(images, ", "), w.address(), w.setup.Kind, why)
 }

@@ -6,80 +6,80 @@ import (
 )
 
 // setBuildEnv gives B a variable unless the job sets it. Only DOCKER_TLS_CERTDIR means something when it is empty.
-func (r *reading) setBuildEnv(name, value string) {
-	said, isSaid := r.job.lookup(name)
+func (s *Setup) setBuildEnv(job Job, name, value string) {
+	said, isSaid := job.lookup(name)
 	if said != "" || isSaid && name == "DOCKER_TLS_CERTDIR" {
 		return
 	}
-	if r.setup.BuildEnv == nil {
-		r.setup.BuildEnv = map[string]string{}
+	if s.BuildEnv == nil {
+		s.BuildEnv = map[string]string{}
 	}
-	r.setup.BuildEnv[name] = value
+	s.BuildEnv[name] = value
 }
 
 // speakPlainInBuild keeps B's client from TLS, also where B's image sets these variables.
-func (r *reading) speakPlainInBuild() {
-	r.setBuildEnv("DOCKER_TLS_VERIFY", "")
-	r.setBuildEnv("DOCKER_CERT_PATH", "")
+func (s *Setup) speakPlainInBuild(job Job) {
+	s.setBuildEnv(job, "DOCKER_TLS_VERIFY", "")
+	s.setBuildEnv(job, "DOCKER_CERT_PATH", "")
 }
 
 // fillBuildEnv tells B where its daemon is and how to talk to it, in any image: docker-entrypoint.sh, which would find out
 // by itself, is in the official ones only.
-func (r *reading) fillBuildEnv() {
-	r.setBuildEnv("DOCKER_HOST", r.address())
+func (w *wiring) fillBuildEnv() {
+	w.setup.setBuildEnv(w.job, "DOCKER_HOST", w.address())
 	switch {
-	case r.setup.Kind == KindSharedSocket:
-		r.speakPlainInBuild()
-	case r.tls:
-		r.setBuildEnv("DOCKER_TLS_VERIFY", "1")
-		r.setBuildEnv("DOCKER_CERT_PATH", r.buildDir())
-		r.setBuildEnv("DOCKER_TLS_CERTDIR", r.certDir)
+	case w.setup.Kind == KindSharedSocket:
+		w.setup.speakPlainInBuild(w.job)
+	case w.tls:
+		w.setup.setBuildEnv(w.job, "DOCKER_TLS_VERIFY", "1")
+		w.setup.setBuildEnv(w.job, "DOCKER_CERT_PATH", w.buildDir())
+		w.setup.setBuildEnv(w.job, "DOCKER_TLS_CERTDIR", w.certDir)
 	default:
-		r.speakPlainInBuild()
-		r.setBuildEnv("DOCKER_TLS_CERTDIR", "")
+		w.setup.speakPlainInBuild(w.job)
+		w.setup.setBuildEnv(w.job, "DOCKER_TLS_CERTDIR", "")
 	}
-	r.bypassProxy()
+	w.bypassProxy()
 }
 
 // bypassProxy adds the sidecar to the names that B reaches without the job's proxy.
-func (r *reading) bypassProxy() {
+func (w *wiring) bypassProxy() {
 	hasProxy := slices.ContainsFunc([]string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"}, func(name string) bool {
-		return r.job.variable(name) != ""
+		return w.job.variable(name) != ""
 	})
-	if !hasProxy || r.setup.Kind == KindSharedSocket {
+	if !hasProxy || w.setup.Kind == KindSharedSocket {
 		return
 	}
-	except := r.job.variable("NO_PROXY")
+	except := w.job.variable("NO_PROXY")
 	if except == "" {
-		except = r.job.variable("no_proxy") // the order in which docker's client looks
+		except = w.job.variable("no_proxy") // the order in which docker's client looks
 	}
 	entries := strings.FieldsFunc(except, func(c rune) bool { return c == ',' || c == ' ' })
-	if slices.Contains(entries, "*") || slices.Contains(entries, r.hostName()) {
+	if slices.Contains(entries, "*") || slices.Contains(entries, w.hostName()) {
 		return
 	}
-	except = strings.Join(append(entries, r.hostName()), ",")
-	r.setup.BuildEnv["NO_PROXY"] = except
-	r.setup.BuildEnv["no_proxy"] = except
+	except = strings.Join(append(entries, w.hostName()), ",")
+	w.setup.BuildEnv["NO_PROXY"] = except
+	w.setup.BuildEnv["no_proxy"] = except
 }
 
 // sidecarEnv fills in what S must and must not have in its environment.
-func (r *reading) sidecarEnv(s *Sidecar, isMain bool) {
+func (w *wiring) sidecarEnv(s *Sidecar, isMain bool) {
 	// dockerd takes the first two as defaults of its TLS options; its entrypoint takes a unix DOCKER_HOST as its socket.
 	s.Unset = []string{"DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_HOST"}
 	s.Env = map[string]string{"DOCKER_TLS_CERTDIR": ""}
-	if r.tls {
-		s.Env["DOCKER_TLS_CERTDIR"] = r.certDir
+	if w.tls {
+		s.Env["DOCKER_TLS_CERTDIR"] = w.certDir
 	}
-	if r.tls && r.setup.Certs == nil {
-		s.Env["DOCKER_TLS_SAN"] = subjectAltNames(r.names())
+	if w.tls && w.setup.Certs == nil {
+		s.Env["DOCKER_TLS_SAN"] = subjectAltNames(w.names())
 	}
-	if isMain && r.host.socket != "" {
-		s.Env["DOCKER_HOST"] = "unix://" + r.host.socket
-	} else if own := parseEndpoint(r.service(*s).Variables["DOCKER_HOST"]); own.socket != "" {
+	if isMain && w.host.socket != "" {
+		s.Env["DOCKER_HOST"] = "unix://" + w.host.socket
+	} else if own := parseEndpoint(w.service(*s).Variables["DOCKER_HOST"]); own.socket != "" {
 		s.Env["DOCKER_HOST"] = own.text
 	}
-	if port, ok := r.extraPort(isMain); ok {
-		flags, _ := r.serviceVariable(*s, rootlessFlags)
+	if port, ok := w.extraPort(isMain); ok {
+		flags, _ := w.serviceVariable(*s, rootlessFlags)
 		s.Env[rootlessFlags] = strings.TrimSpace(flags + " -p 0.0.0.0:" + port + ":" + port + "/tcp")
 	}
 }
@@ -88,6 +88,6 @@ func (r *reading) sidecarEnv(s *Sidecar, isMain bool) {
 const rootlessFlags = "DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS"
 
 // extraPort returns the port of DOCKER_HOST if the daemon would not listen there by itself.
-func (r *reading) extraPort(isMain bool) (string, bool) {
-	return r.host.port, isMain && r.named && r.host.port != r.port
+func (w *wiring) extraPort(isMain bool) (string, bool) {
+	return w.host.port, isMain && w.named && w.host.port != w.port
 }

@@ -19,10 +19,6 @@ type reading struct {
 
 	dockerTaken bool // an ordinary service is called docker: the job has brought its own idea of a daemon
 
-	tls     bool   // the transport of every sidecar's tcp port, and of B
-	port    string // the sidecars' tcp port
-	certDir string // DOCKER_TLS_CERTDIR in S, also where tls is false
-
 	setup Setup
 }
 
@@ -67,7 +63,7 @@ func (r *reading) readServices() {
 			r.dockerTaken = r.dockerTaken || slices.Contains(own, "docker")
 		case own == nil && len(service.Aliases) > 0:
 			r.setup.SkipServices = append(r.setup.SkipServices, i)
-			r.warn("service %s (services[%d]) is not started: other services have all its names; give it an alias of its own", service.Name, i)
+			r.setup.warn("service %s (services[%d]) is not started: other services have all its names; give it an alias of its own", service.Name, i)
 		default:
 			r.sidecars = append(r.sidecars, Sidecar{Service: i, Image: service.Name, Aliases: own})
 		}
@@ -90,9 +86,9 @@ func addedImage(job Job) string {
 	}
 }
 
-// warn adds a line to the setup's warnings.
-func (r *reading) warn(format string, args ...any) {
-	r.setup.Warnings = append(r.setup.Warnings, fmt.Sprintf(format, args...))
+// warn adds a sentence for the job log.
+func (s *Setup) warn(format string, args ...any) {
+	s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...))
 }
 
 // service returns the job's service behind a sidecar; an added sidecar has an empty one.

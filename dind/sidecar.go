@@ -6,95 +6,95 @@ import (
 )
 
 // addSidecars completes the sidecars.
-func (r *reading) addSidecars() {
-	for i, s := range r.sidecars {
-		service := r.service(s)
+func (w *wiring) addSidecars() {
+	for i, s := range w.sidecars {
+		service := w.service(s)
 		s.Entrypoint = service.Entrypoint
-		s.Privileged = r.job.Privileged
-		s.Binds = r.binds()
-		r.sidecarEnv(&s, i == r.main)
-		s.Command = append(slices.Clone(service.Command), r.addedArguments(s, service, i == r.main)...)
-		r.setup.Sidecars = append(r.setup.Sidecars, s)
+		s.Privileged = w.job.Privileged
+		s.Binds = w.job.daemonBinds()
+		w.sidecarEnv(&s, i == w.main)
+		s.Command = append(slices.Clone(service.Command), w.addedArguments(s, service, i == w.main)...)
+		w.setup.Sidecars = append(w.setup.Sidecars, s)
 	}
 }
 
 // binds are the host's directories that a daemon needs: the certificate authorities of private registries, and the kernel
 // modules that its iptables and storage drivers load. A volume of the configuration there, or below, wins.
-func (r *reading) binds() []Mount {
+func (j Job) daemonBinds() []Mount {
 	var binds []Mount
 	add := func(dir string, exists bool) {
-		if exists && !r.mounted(dir) && !slices.ContainsFunc(r.job.Volumes, func(m Mount) bool { return within(m.Destination, dir) }) {
+		if exists && !j.mounted(dir) && !slices.ContainsFunc(j.Volumes, func(m Mount) bool { return within(m.Destination, dir) }) {
 			binds = append(binds, Mount{Source: dir, Destination: dir, ReadOnly: true})
 		}
 	}
-	add("/etc/docker/certs.d", r.job.Host.CertsD)
-	add("/lib/modules", r.job.Host.LibModules)
+	add("/etc/docker/certs.d", j.Host.CertsD)
+	add("/lib/modules", j.Host.LibModules)
 	return binds
 }
 
 // mounted says whether a volume of the configuration brings a path, by itself or with a directory above it.
-func (r *reading) mounted(name string) bool {
-	return slices.ContainsFunc(r.job.Volumes, func(m Mount) bool { return within(name, m.Destination) })
+func (j Job) mounted(name string) bool {
+	return slices.ContainsFunc(j.Volumes, func(m Mount) bool { return within(name, m.Destination) })
 }
 
 // addedArguments are dockerd's arguments in addition to the job's command, for what the command does not set: those that
 // the mode needs, the configuration's, and the host's.
-func (r *reading) addedArguments(s Sidecar, service Service, isMain bool) []string {
+func (w *wiring) addedArguments(s Sidecar, service Service, isMain bool) []string {
 	args, form := readCommand(service.Entrypoint, service.Command)
 	if form == otherCommand {
-		r.warn("the command of service %s does not start dockerd directly, so it gets no further arguments", s.Image)
+		w.setup.warn("the command of service %s does not start dockerd directly, so it gets no further arguments", s.Image)
 		return nil
 	}
 	var added []string
 	if form == bareCommand && !hasFlag(args, "host") {
-		added = append(added, r.listeners(s)...)
+		added = append(added, w.listeners(s)...)
 	}
-	if port, ok := r.extraPort(isMain); ok {
+	if port, ok := w.extraPort(isMain); ok {
 		added = append(added, "--host=tcp://0.0.0.0:"+port)
 	}
-	if !r.tls {
+	if !w.tls {
 		switch {
 		case !hasFlag(args, "tls", "tlsverify"):
 			// Without it dockerd sleeps for 15 s to show a warning before it opens a port without TLS.
 			added = append(added, "--tls=false")
 		case asksForTLS(args):
-			r.warn("the command of service %s asks for TLS, but the job's variables say that there is none", s.Image)
+			w.setup.warn("the command of service %s asks for TLS, but the job's variables say that there is none", s.Image)
 		}
 	}
-	for _, group := range flagGroups(r.job.Args) {
+	for _, group := range flagGroups(w.job.Args) {
 		switch {
 		case hasFlag(args, flagName(group[0])):
 		case hidesReadiness(group):
-			r.warn("%s in args of [runners.dind] is left out: the sidecar's log would not say when it is ready", group[0])
+			w.setup.warn("%s in args of [runners.dind] is left out: the sidecar's log would not say when it is ready", group[0])
 		default:
 			added = append(added, group...)
 		}
 	}
-	return append(added, r.hostArguments(append(slices.Clone(args), r.job.Args...))...)
+	return append(added, w.job.hostArguments(append(slices.Clone(args), w.job.Args...))...)
 }
 
 // listeners are what dockerd-entrypoint.sh would have added if the command were not dockerd itself.
-func (r *reading) listeners(s Sidecar) []string {
+func (w *wiring) listeners(s Sidecar) []string {
 	socket := s.Env["DOCKER_HOST"]
 	if socket == "" {
 		socket = "unix:///var/run/docker.sock"
 	}
-	hosts := []string{"--host=" + socket, "--host=tcp://0.0.0.0:" + r.port}
-	if !r.tls {
+	hosts := []string{"--host=" + socket, "--host=tcp://0.0.0.0:" + w.port}
+	if !w.tls {
 		return hosts
 	}
 	return append(hosts, "--tlsverify",
-		"--tlscacert="+r.certDir+"/server/ca.pem",
-		"--tlscert="+r.certDir+"/server/cert.pem",
-		"--tlskey="+r.certDir+"/server/key.pem")
+		"--tlscacert="+w.certDir+"/server/ca.pem",
+		"--tlscert="+w.certDir+"/server/cert.pem",
+		"--tlskey="+w.certDir+"/server/key.pem")
 }
 
 // hostArguments make the daemon at home on this host's network: MTU, resolvers, mirrors. set is what is set already.
-func (r *reading) hostArguments(set []string) []string {
-	if r.mounted("/etc/docker/daemon.json") {
+func (j Job) hostArguments(set []string) []string {
+	if j.mounted("/etc/docker/daemon.json") {
 		return nil // dockerd dies of an option that is both in its file and among its arguments
 	}
-	host := r.job.Host
+	host := j.Host
 	var added []string
 	add := func(flag string, values []string) {
 		if hasFlag(set, flag) {

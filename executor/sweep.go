@@ -8,8 +8,9 @@ import (
 )
 
 // Sweep removes what an earlier runner with our system id left on the engine: containers and networks with our own label,
-// and volumes with it that were for one job. Reusable volumes stay. gitlab-runner's labels alone never suffice.
-func (e *Engine) Sweep(ctx context.Context) error {
+// and volumes with it that were for one job; the reusable ones too if caches says so. gitlab-runner's labels alone never
+// suffice.
+func (e *Engine) Sweep(ctx context.Context, caches bool) error {
 	ours := client.Filters{}.Add("label", LabelOwner+"="+e.owner)
 	var errs []error
 	containers, err := e.docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
@@ -25,7 +26,7 @@ func (e *Engine) Sweep(ctx context.Context) error {
 	volumes, err := e.docker.VolumeList(ctx, client.VolumeListOptions{Filters: ours})
 	errs = append(errs, err)
 	for _, v := range volumes.Items {
-		if v.Labels[labelReusable] != "true" {
+		if caches || v.Labels[labelReusable] != "true" {
 			errs = append(errs, e.volumes.remove(ctx, v.Name))
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -83,7 +82,15 @@ func execute(ctx context.Context, g *globals, o execOptions, names []string) err
 		return fmt.Errorf("make a directory for the repository and the logs: %w", err)
 	}
 	defer os.RemoveAll(tmp)
-	server, closeServer, err := serve(poll, c, tmp, o.concurrent > 1)
+	// A system id of its own: exec may run beside a runner of the same machine.
+	id := "r_" + rand.Text()[:12]
+	engine, err := connect(poll, &c.Runners[0], id)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	defer engine.Sweep(context.WithoutCancel(ctx), true)
+	server, closeServer, err := serve(poll, engine, &c.Runners[0], o.concurrent > 1)
 	if err != nil {
 		return err
 	}
@@ -92,14 +99,18 @@ func execute(ctx context.Context, g *globals, o execOptions, names []string) err
 	if err != nil {
 		return err
 	}
-	id, err := server.Submit(poll, coordinator.Submission{Pipeline: pipeline, Repository: repository, Variables: variables})
+	submitted, err := server.Submit(poll, coordinator.Submission{Pipeline: pipeline, Repository: repository, Variables: variables})
 	if err != nil {
 		return err
 	}
-	if err := runUntilDone(poll, jobs, server, id, c, tmp, log); err != nil {
+	options, err := runnerOptions(c, id, tmp, log)
+	if err != nil {
 		return err
 	}
-	return report(server, id, o.report)
+	if err := runUntilDone(poll, jobs, server, submitted, options); err != nil {
+		return err
+	}
+	return report(server, submitted, o.report)
 }
 
 // readPipeline reads the file and keeps the named jobs, or all.
@@ -159,16 +170,14 @@ func execConfig(o execOptions) (*config.Config, error) {
 	return c, nil
 }
 
-// serve starts a GitLab of our own where both this process and the jobs' containers reach it: at the gateway of the
-// engine's default bridge.
-func serve(ctx context.Context, c *config.Config, tmp string, mixed bool) (*coordinator.Server, func(), error) {
-	r := &c.Runners[0]
+func connect(ctx context.Context, r *config.Runner, id string) (*executor.Engine, error) {
 	where := r.Docker.Engine(os.Getenv)
-	engine, err := executor.Connect(ctx, executor.Connection{Host: where.Host, TLSVerify: where.TLSVerify, CertPath: where.CertPath})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer engine.Close()
+	return executor.Connect(ctx, executor.Connection{Host: where.Host, TLSVerify: where.TLSVerify, CertPath: where.CertPath, Owner: id})
+}
+
+// serve starts a GitLab of our own where both this process and the jobs' containers reach it: at the gateway of the
+// engine's default bridge. The runner's url and token become its.
+func serve(ctx context.Context, engine *executor.Engine, r *config.Runner, mixed bool) (*coordinator.Server, func(), error) {
 	gateway, err := engine.Gateway(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -201,14 +210,9 @@ func serve(ctx context.Context, c *config.Config, tmp string, mixed bool) (*coor
 }
 
 // runUntilDone runs the runner until the pipeline has ended.
-func runUntilDone(poll, jobs context.Context, server *coordinator.Server, id int64, c *config.Config, tmp string, log *slog.Logger) error {
+func runUntilDone(poll, jobs context.Context, server *coordinator.Server, id int64, o runner.Options) error {
 	poll, drain := context.WithCancelCause(poll)
 	defer drain(nil)
-	// A system id of its own: exec may run beside a runner of the same machine.
-	o, err := runnerOptions(c, "r_"+rand.Text()[:12], tmp, log)
-	if err != nil {
-		return err
-	}
 	r, err := runner.New(poll, o)
 	if err != nil {
 		return err

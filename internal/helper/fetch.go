@@ -91,8 +91,16 @@ func (s *sources) pullLFS(ctx context.Context) error {
 	if src.SkipLFS || s.silent(ctx, s.ProjectDir, "lfs", "version") != nil {
 		return nil
 	}
+	// git-lfs writes files only where its filters are configured, which a repository would do by `git lfs install`.
+	filtered := *s
+	filtered.env = withSettings(s.env, []setting{
+		{"filter.lfs.clean", "git-lfs clean -- %f"},
+		{"filter.lfs.smudge", "git-lfs smudge -- %f"},
+		{"filter.lfs.process", "git-lfs filter-process"},
+		{"filter.lfs.required", "true"},
+	})
 	if src.Checkout {
-		if err := s.git(ctx, s.ProjectDir, "lfs", "pull"); err != nil {
+		if err := filtered.git(ctx, s.ProjectDir, "lfs", "pull"); err != nil {
 			return err
 		}
 	}
@@ -100,5 +108,5 @@ func (s *sources) pullLFS(ctx context.Context) error {
 		return nil
 	}
 	notice(s.out, "Pulling LFS files...")
-	return s.submodules().each(ctx, "git lfs pull")
+	return filtered.submodules().each(ctx, "git lfs pull")
 }

@@ -181,9 +181,9 @@ func TestLFS(t *testing.T) {
 	repo := newServer(t).repository(t, "group/project", "sha1")
 	req := newRequest(t, repo, repo.commit("a.txt", "one"))
 	bin := t.TempDir()
-	writeFile(t, filepath.Join(bin, "git-lfs"), "#!/bin/sh\necho git-lfs \"$@\" skip=$GIT_LFS_SKIP_SMUDGE\n")
+	writeFile(t, filepath.Join(bin, "git-lfs"), "#!/bin/sh\necho git-lfs \"$@\" skip=$GIT_LFS_SKIP_SMUDGE required=$(git config filter.lfs.required)\n")
 	path := os.ExpandEnv("PATH=" + bin + ":$PATH")
-	wantLines(t, mustRun(t, req, path).out, "git-lfs pull skip=1")
+	wantLines(t, mustRun(t, req, path).out, "git-lfs pull skip=1 required=true")
 	req.Sources.SkipLFS = true
 	if log := mustRun(t, req, path).out; strings.Contains(log, "git-lfs") {
 		t.Errorf("git-lfs ran although the user does not want it:\n%s", log)

@@ -152,15 +152,20 @@ func hooksOf(c *compiler, name, configured string, configuredFirst bool) []strin
 	var scripts []string
 	for _, h := range c.Job.Hooks {
 		if h.Name == name && len(h.Script) > 0 {
-			scripts = append(scripts, scriptBody(c, h.Script))
+			scripts = append(scripts, hookScript(c, h.Script))
 		}
 	}
 	if configured == "" {
 		return scripts
 	}
-	own := scriptBody(c, []string{configured})
+	own := hookScript(c, []string{configured})
 	if configuredFirst {
 		return append([]string{own}, scripts...)
 	}
 	return append(scripts, own)
+}
+
+// hookScript is a whole script for the helper's shell, which reads it from stdin: its commands must not.
+func hookScript(c *compiler, lines []string) string {
+	return "set -o errexit\neval " + executor.Quote(scriptBody(c, lines)) + " </dev/null\n"
 }

@@ -164,7 +164,7 @@ func (r *Runner) Run(poll, jobs context.Context) error {
 // job needs them.
 func (r *Runner) learn(ctx context.Context) error {
 	for _, e := range r.entries {
-		if err := e.engine.Sweep(ctx); err != nil {
+		if err := e.engine.Sweep(ctx, false); err != nil {
 			r.Logger.Warn("could not remove everything that an earlier runner left on the engine", "error", err)
 		}
 		begun := time.Now()
