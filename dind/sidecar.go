@@ -18,7 +18,7 @@ func (w *wiring) addSidecars() {
 	}
 }
 
-// binds are the host's directories that a daemon needs: the certificate authorities of private registries, and the kernel
+// daemonBinds are the host's directories that a daemon needs: the certificate authorities of private registries, and the kernel
 // modules that its iptables and storage drivers load. A volume of the configuration there, or below, wins.
 func (j Job) daemonBinds() []Mount {
 	var binds []Mount
