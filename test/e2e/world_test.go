@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"lced-runner/internal/config"
 	"lced-runner/internal/coordinator"
 )
 
@@ -62,12 +64,23 @@ func newWorld(t *testing.T, config dockerConfig, files map[string]string) *world
 // prepareWorld is newWorld without a configuration and a runner.
 func prepareWorld(t *testing.T, files map[string]string) *world {
 	t.Helper()
+	return prepareSecureWorld(t, files, nil)
+}
+
+// prepareSecureWorld is prepareWorld with a GitLab that speaks HTTPS; its certificate is made for its address. With nil it
+// speaks HTTP.
+func prepareSecureWorld(t *testing.T, files map[string]string, certificate func(address net.IP) tls.Certificate) *world {
+	t.Helper()
 	w := &world{t: t, docker: engine(t), dir: t.TempDir(), token: "glrt-" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "")) + "0000000000"}
 	listener, err := net.Listen("tcp", net.JoinHostPort(gateway(t, w.docker), "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.url = "http://" + listener.Addr().String()
+	if certificate != nil {
+		w.url = "https://" + listener.Addr().String()
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate(listener.Addr().(*net.TCPAddr).IP)}})
+	}
 	w.gitlab, err = coordinator.New(coordinator.Options{URL: w.url, LongPoll: 5 * time.Second, TraceInterval: time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +96,10 @@ func prepareWorld(t *testing.T, files map[string]string) *world {
 		}
 	})
 	w.repo = w.makeRepository(files)
+	// Written before the runner starts: test and runner would otherwise each make one.
+	if _, warning := config.SystemID(w.dir); warning != nil {
+		t.Fatal(warning)
+	}
 	t.Cleanup(w.end)
 	return w
 }
