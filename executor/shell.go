@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -31,6 +32,7 @@ type shell struct {
 	on    containers
 	id    string
 	name  string
+	image string // as the job names it
 	nonce string
 	armed *armed // started and waiting for its script
 }
@@ -53,6 +55,9 @@ func (s *shell) arm(ctx context.Context) error {
 	a.stream = stream
 	if err := s.on.start(ctx, s.id, s.name); err != nil {
 		stream.conn.Close()
+		if strings.Contains(err.Error(), `"sh": executable file not found`) {
+			return &ConfigError{fmt.Errorf("image %s has no shell, and a job's script needs one: use an image with sh or bash in its PATH (%w)", s.image, err)}
+		}
 		return err
 	}
 	s.armed = a

@@ -133,7 +133,7 @@ func (s *starter) build(job, ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.shell = &shell{on: s.engine.containers, id: id, name: c.Name, nonce: s.nonce}
+	s.shell = &shell{on: s.engine.containers, id: id, name: c.Name, image: b.Image.Ref, nonce: s.nonce}
 	if ctx.Err() != nil || !early(b, image) {
 		return context.Cause(ctx)
 	}
