@@ -54,23 +54,20 @@ func (r *Runner) request(ctx context.Context, e *entry) (*jobapi.Job, error) {
 		return nil, err
 	}
 	job, err := e.api.Request(ctx)
-	if bad, ok := errors.AsType[*jobapi.BadPayloadError](err); ok {
-		r.refusePayload(ctx, e, bad)
+	if bad, ok := errors.AsType[*jobapi.BadPayloadError](err); ok && bad.ID != 0 && bad.Token != "" {
+		r.giveBack(ctx, e, bad.ID, bad.Token)
 	}
 	return job, err
 }
 
-// refusePayload reports a job that could not be read as failed: GitLab believes that it runs here.
-func (r *Runner) refusePayload(ctx context.Context, e *entry, bad *jobapi.BadPayloadError) {
-	if bad.ID == 0 || bad.Token == "" {
-		return
-	}
+// giveBack reports a job as failed that cannot be run here: GitLab believes that it runs.
+func (r *Runner) giveBack(ctx context.Context, e *entry, id int64, token jobapi.Secret) {
 	for _, u := range []jobapi.Update{
 		{State: jobapi.StateRunning},
 		{State: jobapi.StateFailed, FailureReason: jobapi.ReasonRunnerSystemFailure},
 	} {
-		if _, err := e.api.UpdateJob(ctx, bad.ID, bad.Token, u); err != nil {
-			e.log.Error("could not report an unreadable job as failed", "job", bad.ID, "error", err)
+		if _, err := e.api.UpdateJob(ctx, id, token, u); err != nil {
+			e.log.Error("could not report a job as failed that cannot be run", "job", id, "error", err)
 			return
 		}
 	}

@@ -14,11 +14,13 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"lced-runner/executor"
 	"lced-runner/internal/config"
+	"lced-runner/internal/journal"
 	"lced-runner/jobapi"
 )
 
@@ -26,7 +28,7 @@ import (
 type Options struct {
 	Config     *config.Config
 	SystemID   string
-	StateDir   string // holds the spools of job logs; exists
+	StateDir   string // holds the journal and the spools of job logs; exists, and is this process's alone
 	Version    string
 	Revision   string
 	Host       string                  // host name, for job logs
@@ -41,6 +43,7 @@ type Options struct {
 type Runner struct {
 	Options
 	slots   *slots
+	journal *journal.Journal
 	entries []*entry
 }
 
@@ -61,7 +64,11 @@ var ErrNoRunner = errors.New("no runner can take jobs")
 // New connects to the engines and introduces each runner to its GitLab. The error is one sentence that says what to do.
 // A GitLab that cannot be reached is no error: it is asked again and again.
 func New(ctx context.Context, o Options) (*Runner, error) {
-	r := &Runner{Options: o, slots: newSlots(o.Config.Concurrent)}
+	j, err := journal.Open(filepath.Join(o.StateDir, "journal"))
+	if err != nil {
+		return nil, err
+	}
+	r := &Runner{Options: o, slots: newSlots(o.Config.Concurrent), journal: j}
 	engines := map[config.Engine]*executor.Engine{}
 	var refused []error
 	for i := range o.Config.Runners {
@@ -148,10 +155,11 @@ func (r *Runner) Run(poll, jobs context.Context) error {
 		return err
 	}
 	var wg sync.WaitGroup
+	r.recoverJobs(poll, &wg)
 	for _, e := range r.entries {
 		for range max(1, e.config.RequestConcurrency) {
 			wg.Go(func() {
-				r.poll(poll, e, func(job *jobapi.Job, s *slot) { wg.Go(func() { r.runJob(jobs, e, job, s) }) })
+				r.poll(poll, e, func(job *jobapi.Job, s *slot) { wg.Go(func() { r.runJob(poll, jobs, e, job, s) }) })
 			})
 		}
 	}

@@ -1,0 +1,137 @@
+// Package journal keeps what has to survive the runner's process: one file for each job that GitLab believes to run here.
+//
+// A record is written, durably, before anything is created for the job, and removed when GitLab has taken the job's ending.
+// Whatever is left at the next start is a job that still has to be reported. The package stores and lists; what a left
+// record means is decided by package runner.
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"lced-runner/jobapi"
+)
+
+// Entry is what is known of one job.
+type Entry struct {
+	JobID          int64         `json:"job_id"`
+	Token          jobapi.Secret `json:"token"` // the job's; it dies with the job
+	URL            string        `json:"url"`   // of its GitLab
+	Received       time.Time     `json:"received"`
+	Spool          string        `json:"spool"` // file of the log
+	Sections       bool          `json:"sections"`
+	OutputLimit    int64         `json:"output_limit"` // bytes
+	FailureReasons []string      `json:"failure_reasons,omitempty"`
+	Final          *Final        `json:"final,omitempty"` // set when the job has ended and GitLab does not know it yet
+}
+
+// Final is how a job ended.
+type Final struct {
+	State         jobapi.State `json:"state"`
+	FailureReason string       `json:"failure_reason,omitempty"`
+	ExitCode      int          `json:"exit_code,omitempty"`
+}
+
+// Journal is a directory of records.
+type Journal struct{ dir string }
+
+// Open makes the directory, 0700, if it does not exist.
+func Open(dir string) (*Journal, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the journal's directory: %w", err)
+	}
+	return &Journal{dir: dir}, nil
+}
+
+const suffix = ".json"
+
+func (j *Journal) path(jobID int64) string {
+	return filepath.Join(j.dir, "job-"+strconv.FormatInt(jobID, 10)+suffix)
+}
+
+// Put writes a record. When it returns without an error the record survives a power cut: it is written beside the old one,
+// synced, and renamed, and the directory is synced.
+func (j *Journal) Put(e Entry) error {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("write job %d into the journal: %w", e.JobID, err)
+	}
+	if err := replace(j.path(e.JobID), text); err != nil {
+		return fmt.Errorf("write job %d into the journal: %w", e.JobID, err)
+	}
+	return nil
+}
+
+func replace(path string, text []byte) error {
+	next := path + ".new"
+	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(next))
+	}
+	if err := os.Rename(next, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Remove forgets a job whose ending GitLab has taken. A record that comes back after a power cut does no harm: GitLab
+// refuses a second ending.
+func (j *Journal) Remove(jobID int64) error {
+	if err := os.Remove(j.path(jobID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove job %d from the journal: %w", jobID, err)
+	}
+	return nil
+}
+
+// Left lists the records. One that cannot be read is an error beside the others, and is moved out of the way: it was
+// cut by a failing disk, since Put never leaves half a record.
+func (j *Journal) Left() ([]Entry, error) {
+	files, err := os.ReadDir(j.dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	var entries []Entry
+	var errs []error
+	for _, f := range files {
+		path := filepath.Join(j.dir, f.Name())
+		if !strings.HasPrefix(f.Name(), "job-") || !strings.HasSuffix(f.Name(), suffix) {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		var e Entry
+		if err == nil {
+			err = json.Unmarshal(text, &e)
+		}
+		if err == nil && e.JobID == 0 {
+			err = errors.New("it names no job")
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("read the journal's record %s: %w", path, err), os.Rename(path, path+".broken"))
+			continue
+		}
+		entries = append(entries, e)
+	}
+	return entries, errors.Join(errs...)
+}

@@ -1,0 +1,83 @@
+package journal
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lced-runner/jobapi"
+)
+
+func TestJournal(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "journal")
+	j, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := Entry{JobID: 7, Token: "secret", URL: "http://gitlab", Received: time.Unix(1000, 0).UTC(), Spool: "/x", Sections: true, OutputLimit: 5}
+	two := Entry{JobID: 8, Final: &Final{State: jobapi.StateFailed, FailureReason: "script_failure", ExitCode: 3}}
+	for _, e := range []Entry{one, two} {
+		if err := j.Put(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one.Final = &Final{State: jobapi.StateSuccess}
+	if err := j.Put(one); err != nil {
+		t.Fatal(err)
+	}
+	got, err := j.Left()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Secrets print as [MASKED], so they are compared by hand.
+	if got[0].Token.Reveal() != "secret" {
+		t.Error("the token did not survive")
+	}
+	if diff := cmp.Diff([]Entry{one, two}, got); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
+	}
+	info, err := os.Stat(filepath.Join(dir, "job-7.json"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, error %v", info.Mode(), err)
+	}
+	for range 2 { // the second time there is nothing to remove
+		if err := j.Remove(7); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, _ := j.Left(); len(got) != 1 || got[0].JobID != 8 {
+		t.Errorf("after the removal: %v", got)
+	}
+}
+
+func TestBrokenRecord(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Put(Entry{JobID: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"job-2.json": `{"job_id": 2, "tok`, "job-3.json": `{}`, "job-4.json.new": `{"job_id": 4`, "notes.txt": "mine"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := j.Left()
+	if len(got) != 1 || got[0].JobID != 1 {
+		t.Errorf("records %v", got)
+	}
+	if err == nil || !strings.Contains(err.Error(), "job-2.json") || !strings.Contains(err.Error(), "job-3.json") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := j.Left(); err != nil {
+		t.Errorf("broken records are told twice: %v", err)
+	}
+}

@@ -1,0 +1,73 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"lced-runner/dind"
+	"lced-runner/executor"
+	"lced-runner/internal/journal"
+	"lced-runner/internal/trace"
+	"lced-runner/jobapi"
+)
+
+// traceOptions are those of a job's log, new or resumed.
+func (r *Runner) traceOptions(record journal.Entry, masks ...jobapi.Secret) trace.Options {
+	o := trace.Options{Path: filepath.Join(r.StateDir, filepath.Base(record.Spool)), Limit: record.OutputLimit, Sections: record.Sections}
+	for _, m := range masks {
+		o.Masks = append(o.Masks, m.Reveal())
+	}
+	return o
+}
+
+// head is the beginning of every job log; tools look for "Running with".
+func (l *life) head() {
+	l.trace.Plain("Running with lced-runner %s (%s)", l.Version, l.Revision)
+	l.trace.Plain("  on %s %s, system ID: %s", l.entry.config.Name, jobapi.ShortToken(l.entry.config.Token.Reveal()), l.SystemID)
+}
+
+// ship tells GitLab that the job runs and sends the log in the background. The function that it returns ends that and
+// waits for the end.
+func (l *life) ship(ctx context.Context, cancel func(trace.Signal)) (stop func()) {
+	// At once, before any work: a job that is over by now is not begun.
+	switch reply, err := l.up.KeepAlive(ctx, trace.Sum{}); {
+	case err != nil:
+		l.log.Warn("GitLab was not told that the job runs", "error", err)
+	case reply.Outcome == trace.Over:
+		cancel(trace.Over)
+	case reply.Canceling:
+		cancel(trace.Canceling)
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := l.trace.Ship(ctx, l.up, cancel); err != nil {
+			l.log.Error("could not read back the job log", "error", err)
+		}
+	}()
+	return func() {
+		end(errors.New("the job has ended"))
+		<-done
+	}
+}
+
+// explain adds to the job log what an error means that the user did not cause by the script.
+func (l *life) explain(err error) {
+	t := l.trace
+	if exit, ok := errors.AsType[*executor.ExitError](err); ok && exit.OOMKilled {
+		t.Warn("a process of the job ran out of memory and was killed: give the job more memory ([runners.docker] memory), or let it do less at once")
+	}
+	if errors.Is(err, executor.ErrCanceled) {
+		t.Warn("script canceled externally (UI, API)")
+	}
+	if svc, ok := errors.AsType[*executor.ServiceError](err); ok {
+		t.Warn("Service %s is not ready. The last lines of its log:", svc.Service)
+		t.Plain("%s", strings.TrimRight(string(svc.Log), "\n"))
+		if why := dind.Diagnose(svc.Log, dind.Exit{Code: svc.ExitCode, OOMKilled: svc.OOMKilled}); why != "" {
+			t.Error("%s", why)
+		}
+	}
+}
