@@ -49,6 +49,13 @@ func (s *Server) Inject(f Fault) {
 	s.board.faults = append(s.board.faults, &f)
 }
 
+// Heal drops all faults that still wait.
+func (s *Server) Heal() {
+	s.board.mu.Lock()
+	defer s.board.mu.Unlock()
+	s.board.faults = nil
+}
+
 // nextFault takes the first fault for a call, and cuts the job's log if the fault says so. It returns nil for none.
 func (b *board) nextFault(endpoint Endpoint, job int64) *Fault {
 	b.mu.Lock()

@@ -1,0 +1,111 @@
+package e2e
+
+import (
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lced-runner/internal/coordinator"
+)
+
+// rounds is how often a chaos test repeats: a few times in `make test`, as often as LCED_CHAOS says in `make chaos`.
+func rounds(t *testing.T, few int) int {
+	t.Helper()
+	text := os.Getenv("LCED_CHAOS")
+	if text == "" {
+		return few
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("LCED_CHAOS: %v", err)
+	}
+	return n
+}
+
+// TestKill kills the runner at random moments of a job that must fail, starts it again, and wants the job reported: as
+// failed, with what its log had, and nothing left on the engine.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("LCED_SEED"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seed = n
+	}
+	t.Logf("LCED_SEED=%d", seed)
+	dice := rand.New(rand.NewPCG(seed, 0))
+	w := newWorld(t, plainConfig, nil)
+	counts := map[string]int{}
+	for round := range rounds(t, 6) {
+		spec := job("echo begin", "sleep 1", "echo end", "exit 7")
+		if round%2 == 0 {
+			spec.Variables = []coordinator.Variable{{Key: "GIT_STRATEGY", Value: "none", Public: true}}
+		}
+		id := w.submit(spec)
+		w.awaitUntil(id, func(j coordinator.Job, _ []byte) bool { return !j.HandedOut.IsZero() })
+		// The moment is what is random here; nothing is asserted about it.
+		time.Sleep(time.Duration(dice.Int64N(int64(2500 * time.Millisecond))))
+		w.signal(syscall.SIGKILL)
+		w.waitExit()
+		w.startRunner()
+		j, log := w.await(id)
+		counts[j.FailureReason]++
+		if j.State != coordinator.StateFailed {
+			t.Fatalf("round %d: a job that must fail ended as %s\n%s", round, j.State, log)
+		}
+		switch j.FailureReason {
+		case "script_failure":
+			if j.ExitCode != 7 || !strings.Contains(log, "end\n") {
+				t.Errorf("round %d: exit code %d\n%s", round, j.ExitCode, log)
+			}
+		case "runner_system_failure":
+			if !strings.Contains(log, "the runner was restarted") {
+				t.Errorf("round %d: the log does not say why:\n%s", round, log)
+			}
+		default:
+			t.Errorf("round %d: failure reason %s\n%s", round, j.FailureReason, log)
+		}
+	}
+	t.Logf("endings: %v", counts)
+	w.drain()
+	for _, pattern := range []string{"journal/job-*", "job-*.log"} {
+		left, err := filepath.Glob(filepath.Join(w.dir, ".lced-runner", pattern))
+		if err != nil || len(left) > 0 {
+			t.Errorf("left in the state directory: %v, %v", left, err)
+		}
+	}
+}
+
+// TestUndeliveredEnding lets GitLab be away when a job ends, and kills the runner meanwhile: the next one delivers the true
+// ending with the whole log.
+func TestUndeliveredEnding(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plainConfig, nil)
+	w.gitlab.Inject(coordinator.Fault{Endpoint: coordinator.EndpointFinal, Times: 1000, Cut: true})
+	id := w.submit(job("echo all of it"))
+	w.awaitLog(id, "Job succeeded")
+	record := filepath.Join(w.dir, ".lced-runner", "journal", "job-"+strconv.FormatInt(id, 10)+".json")
+	for text := ""; !strings.Contains(text, `"state":"success"`); {
+		data, err := os.ReadFile(record)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		text = string(data)
+	}
+	w.signal(syscall.SIGKILL)
+	w.waitExit()
+	w.gitlab.Heal()
+	w.startRunner()
+	if j, log := w.await(id); j.State != coordinator.StateSuccess || !strings.HasSuffix(log, "Job succeeded\x1b[0;m\n") {
+		t.Errorf("state %s\n%s", j.State, log)
+	}
+}
