@@ -101,18 +101,19 @@ func (m *marks) take(buf []byte) (used int, whole bool) {
 		return 0, false
 	}
 	line, _, found := bytes.Cut(buf[k:], []byte("\n"))
-	if !found {
-		return 0, len(line) > len("-255") // too long for a line of ours
-	}
 	switch text := string(line); {
+	case len(line) > len("-255"):
+		return 0, true
+	case !found:
+		return 0, false
 	case text == "+":
 		m.started = true
 	case strings.HasPrefix(text, "-"):
-		code, err := strconv.Atoi(text[1:])
+		code, err := strconv.ParseUint(text[1:], 10, 8)
 		if err != nil {
 			return 0, true
 		}
-		m.ended, m.code = true, code
+		m.ended, m.code = true, int(code)
 	default:
 		return 0, true
 	}
