@@ -54,6 +54,8 @@ func daemonSymptoms() []symptom {
 			`the limit on open files is too low for the docker daemon: raise it with --default-ulimit=nofile=65536:65536 in args of [runners.dind], or nofile in the host's docker service.`},
 		{[]string{"'overlay' is not supported over", "overlayfs: upper fs does not support", "driver not supported: overlay2", `"overlay2" failed`},
 			"the daemon's /var/lib/docker lies on a file system that overlay cannot use: keep it a volume on ext4 or xfs, or as a last resort add --storage-driver=vfs to args of [runners.dind]."},
+		{[]string{"graphdriver: driver not supported", "Failed to GetDriver graph"},
+			"the docker daemon cannot use the storage driver that it was told to: take --storage-driver out of the service's command, or out of args in [runners.dind]."},
 		{[]string{"cgroup mountpoint does not exist", "Devices cgroup isn't mounted"},
 			"this docker-in-docker image is too old for the board's cgroup v2: use docker:20.10-dind or a later one."},
 		{[]string{"cannot enter cgroupv2"},

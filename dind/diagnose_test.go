@@ -20,6 +20,7 @@ func TestDiagnose(t *testing.T) {
 		{`modprobe: can't change directory to '/lib/modules': No such file or directory`, "cannot load kernel modules"},
 		{`level=error msg="'overlay' is not supported over overlayfs"`, "ext4 or xfs"},
 		{`failed to start daemon: error initializing graphdriver: driver not supported: overlay2`, "ext4 or xfs"},
+		{`failed to start daemon: error initializing graphdriver: driver not supported: nonsense`, "--storage-driver out of the service's command"},
 		{`Error response from daemon: cgroups: cgroup mountpoint does not exist: unknown`, "cgroup v2"},
 		{`failed to start daemon: Devices cgroup isn't mounted`, "cgroup v2"},
 		{`cannot enter cgroupv2 "/sys/fs/cgroup/docker" with domain controllers -- it is in an invalid state`, "dind wrapper"},

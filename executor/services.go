@@ -3,11 +3,13 @@ package executor
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 )
 
@@ -76,7 +78,22 @@ func (s *starter) awaitService(ctx context.Context, svc *Service, up *future[str
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if wait.Err() == nil {
+		on.awaitEnd(wait, id)
+	}
 	return on.whyNotReady(ctx, svc, id)
+}
+
+// awaitEnd waits for the end of a container whose processes were seen to end: an exec in it, or its log, ends a moment
+// before the engine says so of the container. The bound is for a probe that failed although the container lives on.
+func (s containers) awaitEnd(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Second, errors.New("the container did not end"))
+	defer cancel()
+	res := s.docker.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	select {
+	case <-res.Result:
+	case <-res.Error:
+	}
 }
 
 // whyNotReady looks at a service that is not ready: whether it ended, and what it said last.
