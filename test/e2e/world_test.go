@@ -56,7 +56,7 @@ const plainConfig dockerConfig = `
 func newWorld(t *testing.T, config dockerConfig, files map[string]string) *world {
 	t.Helper()
 	w := prepareWorld(t, files)
-	w.writeConfig(fmt.Sprintf("concurrent = 4\ncheck_interval = 1\nlog_level = \"debug\"\n\n[[runners]]\n  name = \"e2e\"\n  url = %q\n  token = %q\n  executor = \"docker\"\n  [runners.docker]%s", w.url, w.token, config))
+	w.configure(config)
 	w.startRunner()
 	return w
 }
@@ -138,6 +138,12 @@ func (w *world) git(dir string, args ...string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		w.t.Fatalf("git %v: %v\n%s", args, err, out)
 	}
+}
+
+// configure writes the configuration of newWorld.
+func (w *world) configure(config dockerConfig) {
+	w.t.Helper()
+	w.writeConfig(fmt.Sprintf("concurrent = 4\ncheck_interval = 1\nlog_level = \"debug\"\n\n[[runners]]\n  name = \"e2e\"\n  url = %q\n  token = %q\n  executor = \"docker\"\n  [runners.docker]%s", w.url, w.token, config))
 }
 
 func (w *world) writeConfig(text string) {
