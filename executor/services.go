@@ -79,17 +79,17 @@ func (s *starter) awaitService(ctx context.Context, svc *Service, up *future[str
 		return context.Cause(ctx)
 	}
 	if wait.Err() == nil {
-		on.awaitEnd(wait, id)
+		awaitEnd(wait, on.docker, id)
 	}
 	return on.whyNotReady(ctx, svc, id)
 }
 
 // awaitEnd waits for the end of a container whose processes were seen to end: an exec in it, or its log, ends a moment
 // before the engine says so of the container. The bound is for a probe that failed although the container lives on.
-func (s containers) awaitEnd(ctx context.Context, id string) {
+func awaitEnd(ctx context.Context, docker *client.Client, id string) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Second, errors.New("the container did not end"))
 	defer cancel()
-	res := s.docker.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	res := docker.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 	select {
 	case <-res.Result:
 	case <-res.Error:
