@@ -8,4 +8,4 @@ packages shellcheck:shellcheck
 mapfile -t scripts < <(git ls-files -co --exclude-standard | while read -r f; do
     [ -f "$f" ] && head -c 64 "$f" | head -n 1 | grep -qE '^#!.*\b(ba|da)?sh\b' && echo "$f"
 done)
-shellcheck -x "${scripts[@]}"
+shellcheck -x -P SCRIPTDIR "${scripts[@]}"
