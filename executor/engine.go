@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -77,8 +78,13 @@ func Connect(ctx context.Context, c Connection) (*Engine, error) {
 // Close drops the idle connections to the engine.
 func (e *Engine) Close() error { return e.docker.Close() }
 
+// pingTimeout is how long an engine may take to say that it is there; a hung one never does.
+const pingTimeout = 20 * time.Second
+
 // Ping asks whether the engine still answers.
 func (e *Engine) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, errors.New("it did not answer for 20 seconds"))
+	defer cancel()
 	if _, err := e.docker.Ping(ctx, client.PingOptions{}); err != nil {
 		return connectError(e.host, err)
 	}
