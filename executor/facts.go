@@ -108,7 +108,7 @@ func (s containers) once(ctx context.Context, image string, command []string, ne
 		return nil, err
 	}
 	if err := s.start(ctx, created.ID, image); err != nil {
-		stream.conn.Close()
+		stream.abandon()
 		return nil, err
 	}
 	if err := stream.wait(); err != nil {

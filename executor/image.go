@@ -34,7 +34,11 @@ const pullAttempts = 3
 // resolve makes sure that the image is on the engine, as its pull policies say, and inspects it.
 func (m *images) resolve(ctx context.Context, img Image, log Section) (resolved, error) {
 	if strings.HasPrefix(img.Ref, "sha256:") {
-		return m.inspect(ctx, img)
+		r, err := m.inspect(ctx, img)
+		if errdefs.IsNotFound(err) {
+			err = &ImageError{Image: img.Ref, Kind: ImageMissing, Err: errors.New("it is not on this engine, and an id cannot be pulled")}
+		}
+		return r, err
 	}
 	log.Plain("Using effective pull policy of [%s] for container %s", strings.Join(img.Policies, " "), img.Ref)
 	var errs []error

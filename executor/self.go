@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/client"
@@ -36,11 +37,18 @@ func (e *Engine) OwnImage(ctx context.Context, mountinfo, configured, release st
 	return r.ID, nil
 }
 
+// containerIDs are the ids of the container that this process may be in: mounts of the engine's own files only, since the
+// directory of another container may be mounted too. Docker has containers/<id>, podman overlay-containers/<id>.
 func containerIDs(mountinfo string) []string {
+	directory := regexp.MustCompile(`containers/([0-9a-f]{64})/`)
 	var ids []string
-	for _, m := range regexp.MustCompile(`/containers/([0-9a-f]{64})/`).FindAllStringSubmatch(mountinfo, -1) {
-		if len(ids) == 0 || ids[len(ids)-1] != m[1] {
-			ids = append(ids, m[1])
+	for line := range strings.Lines(mountinfo) {
+		fields := strings.Fields(line) // fourth: what is mounted, fifth: where
+		if len(fields) < 5 || !slices.Contains([]string{"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}, fields[4]) {
+			continue
+		}
+		if match := directory.FindStringSubmatch(fields[3]); match != nil && !slices.Contains(ids, match[1]) {
+			ids = append(ids, match[1])
 		}
 	}
 	return ids

@@ -54,7 +54,7 @@ func (s *shell) arm(ctx context.Context) error {
 	}
 	a.stream = stream
 	if err := s.on.start(ctx, s.id, s.name); err != nil {
-		stream.conn.Close()
+		stream.abandon()
 		if strings.Contains(err.Error(), `"sh": executable file not found`) {
 			return &ConfigError{fmt.Errorf("image %s has no shell, and a job's script needs one: use an image with sh or bash in its PATH (%w)", s.image, err)}
 		}

@@ -39,6 +39,12 @@ func (s *stream) wait() error {
 	return s.err
 }
 
+// abandon gives up a connection whose output nobody wants any more.
+func (s *stream) abandon() {
+	s.conn.Close()
+	_ = s.wait()
+}
+
 // attach connects to the container's streams; call it before the start, or output is lost.
 func (s containers) attach(ctx context.Context, id string, out, errw io.Writer) (*stream, error) {
 	res, err := s.docker.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
@@ -64,6 +70,7 @@ func (s containers) exec(ctx context.Context, id string, cmd []string, input []b
 	stream := follow(ctx, res.HijackedResponse, out, errw)
 	if input != nil {
 		if _, err := res.Conn.Write(input); err != nil && ctx.Err() == nil {
+			stream.abandon()
 			return -1, fmt.Errorf("send its request to %s in container %s: %w", cmd[0], id, err)
 		}
 	}
