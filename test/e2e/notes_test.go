@@ -27,7 +27,7 @@ func TestNotes(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
 			w := prepareWorld(t, map[string]string{".gitlab-ci.yml": notes(t, e.pipeline)})
-			w.writeConfig(strings.NewReplacer(`"URL"`, `"`+w.url+`"`, `"TOKEN"`, `"`+w.token+`"`).Replace(notes(t, e.config)))
+			w.writeConfig(w.notesConfig(e.config))
 			seen := w.watchServices()
 			w.startRunner()
 			jobs := w.runPipeline(".gitlab-ci.yml", notes(t, e.pipeline))
