@@ -71,6 +71,8 @@ func (m *images) resolveBy(ctx context.Context, policy string, img Image, log Se
 			return r, nil
 		case policy == "never" && errdefs.IsNotFound(err):
 			return r, &ImageError{Image: img.Ref, Kind: ImageMissing, Err: errors.New("it is not on this engine and the pull policy \"never\" forbids pulling it")}
+		case errdefs.IsInvalidArgument(err):
+			return r, &ImageError{Image: img.Ref, Kind: ImageMissing, Err: err} // a name that cannot be one
 		case !errdefs.IsNotFound(err):
 			return r, fmt.Errorf("inspect image %s: %w", img.Ref, err)
 		}
