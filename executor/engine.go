@@ -86,6 +86,10 @@ func (e *Engine) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, errors.New("it did not answer for 20 seconds"))
 	defer cancel()
 	if _, err := e.docker.Ping(ctx, client.PingOptions{}); err != nil {
+		// It may come back with another configuration.
+		e.mu.Lock()
+		e.facts = nil
+		e.mu.Unlock()
 		return connectError(e.host, err)
 	}
 	return nil

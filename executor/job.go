@@ -154,6 +154,8 @@ func (j *Job) task(ctx context.Context, t Task) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("run %s in the helper: %w", t.Section, err)
+	case code != 0 && code == j.plan.Helper.Refusal:
+		return fmt.Errorf("run %s in the helper: it does not understand the request; its image %s must be of the runner's own version (helper_image)", t.Section, j.plan.OwnImage)
 	case code != 0:
 		return taskError{&ExitError{Stage: t.Section, Code: code}}
 	}

@@ -137,6 +137,8 @@ type Ready struct {
 type Helper struct {
 	Container
 	Command []string // of the exec that runs one Task
+	// Refusal is the exit code with which it refuses a request that it does not understand: not the job's fault.
+	Refusal int
 }
 
 // Build is the container of the user's scripts.

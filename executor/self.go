@@ -21,7 +21,8 @@ func (e *Engine) OwnImage(ctx context.Context, mountinfo, configured, release st
 	if configured == "" {
 		for _, id := range containerIDs(mountinfo) {
 			res, err := e.docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
-			if err == nil {
+			// A label of the image: the binary may as well run in a container of another one.
+			if err == nil && res.Container.Config != nil && res.Container.Config.Labels[labelImage] != "" {
 				return res.Container.Image, nil
 			}
 		}
@@ -53,6 +54,9 @@ func containerIDs(mountinfo string) []string {
 	}
 	return ids
 }
+
+// labelImage marks the runner's own image, see the Dockerfile.
+const labelImage = "lced.runner.image"
 
 // ReleaseImage is the name of the image that is published with this version.
 func ReleaseImage(version string) string { return "lced-runner:" + strings.TrimPrefix(version, "v") }
