@@ -18,6 +18,8 @@ COPY --from=files /rootfs /
 ENV PATH=/usr/local/bin:/usr/bin:/usr/sbin
 # No VOLUME, unlike gitlab-runner's image: each helper container would leave an
 # anonymous volume behind.
+# By this the runner knows its own image, from which it makes helpers.
+LABEL lced.runner.image=1
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/bin/lced-runner"]
 CMD ["run", "--user=gitlab-runner", "--working-directory=/home/gitlab-runner"]

@@ -25,7 +25,9 @@ func mayImport() map[string][]string {
 		"internal/ciyaml":      {},
 		"internal/coordinator": {"internal/ciyaml"}, // never jobapi: it is a second reading of the protocol, or a wrong JSON tag would cancel itself out
 		"internal/config":      {"jobapi"},
-		"internal/helper":      {"jobapi"},
+		"internal/archive":     {},
+		"internal/cache":       {"internal/config"},
+		"internal/helper":      {"jobapi", "internal/archive"},
 		"internal/plan":        {"jobapi", "executor", "internal/config", "dind", "internal/helper"}, // helper: the requests of its stages
 		"dind":                 {"certs"},
 	}
@@ -43,8 +45,9 @@ func homes() map[string][]string {
 		"go.yaml.in/yaml":                     {"internal/config", "internal/ciyaml"},
 		"github.com/spf13/cobra":              {"cmd"},
 		"github.com/prometheus":               {"internal/status"},
-		"github.com/klauspost/compress":       {"internal/helper"},
-		"github.com/bmatcuk/doublestar":       {"internal/plan"}, // the globs of allowed_images
+		"github.com/klauspost/compress":       {"internal/archive"},
+		"github.com/bmatcuk/doublestar":       {"internal/archive", "internal/plan"}, // plan: the globs of allowed_images
+		"github.com/minio/minio-go":           {"internal/cache"},
 		"golang.org/x":                        {""},
 	}
 }
@@ -188,12 +191,12 @@ func sizes(f *file, methods map[string]int, report broken) {
 	})
 }
 
-// globals finds init functions, and variables of a package that are neither errors nor embedded files.
 // isLinked tells the variables of cmd that the linker sets.
 func isLinked(f *file, spec *ast.ValueSpec) bool {
 	return within(f.dir(), "cmd") && (spec.Names[0].Name == "version" || spec.Names[0].Name == "revision")
 }
 
+// globals finds init functions, and variables of a package that are neither errors nor embedded files.
 func globals(f *file, report broken) {
 	for _, decl := range f.ast.Decls {
 		if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {

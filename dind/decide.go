@@ -16,6 +16,7 @@ type wish int
 const (
 	wishNone    wish = iota
 	wishImage        // its image holds a docker client: without a sidecar it goes on, with a warning
+	wishHost         // its DOCKER_HOST names the host docker, which only a sidecar can be
 	wishService      // it declares a dind service
 	wishAsked        // it says LCED_DIND: "true"
 	wishAlways       // the configuration says so
@@ -106,6 +107,8 @@ func (r *reading) wish(asked bool) wish {
 		return wishAlways
 	case asked && !r.dockerTaken:
 		return wishAsked
+	case r.named && !r.dockerTaken:
+		return wishHost
 	case HasDockerCLI(r.job.BuildImage) && !r.dockerTaken:
 		return wishImage
 	}
@@ -117,6 +120,8 @@ func (r *reading) subject(want wish) string {
 	switch want {
 	case wishService:
 		return "the service " + r.sidecars[0].Image
+	case wishHost:
+		return "the docker daemon that DOCKER_HOST names, " + r.host.text + ","
 	case wishAsked:
 		return `the docker-in-docker sidecar that LCED_DIND: "true" asks for`
 	default:
@@ -212,6 +217,7 @@ func (w *wiring) describe(want wish) {
 		wishService: "the job declares the service",
 		wishAsked:   `the job says LCED_DIND: "true"`,
 		wishAlways:  `[runners.dind] says mode = "always"`,
+		wishHost:    "DOCKER_HOST names it",
 		wishImage:   "the job's image has a docker client and the job names no daemon",
 	}[want]
 	var images []string

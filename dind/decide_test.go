@@ -115,7 +115,7 @@ func TestNotes(t *testing.T) {
 			want: Setup{
 				Kind:     KindSocket,
 				Note:     "docker-in-docker: none, docker is the host's engine through its mounted socket /var/run/docker.sock (mode socket)",
-				BuildEnv: socketEnv(), DropSocketFromSidecar: []string{"/var/run/docker.sock"},
+				BuildEnv: socketEnv(),
 			},
 		},
 	})
@@ -131,7 +131,7 @@ func TestNotesErrors(t *testing.T) {
 			want: Setup{
 				Kind:     KindSocket,
 				Note:     "docker-in-docker: none (service docker:latest is not started), docker is the host's engine through its mounted socket /var/run/docker.sock (mode socket)",
-				BuildEnv: socketEnv(), DropSocketFromSidecar: []string{"/var/run/docker.sock"}, SkipServices: []int{0},
+				BuildEnv: socketEnv(), SkipServices: []int{0},
 			},
 		},
 		{

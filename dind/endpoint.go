@@ -63,6 +63,12 @@ func runPath(name string) string {
 	return name
 }
 
+// HoldsSocket reports whether the mount brings the host's docker socket, as a file or with its directory.
+func HoldsSocket(m Mount) bool {
+	_, holds := socketIn(m)
+	return holds
+}
+
 // socketIn returns where B finds the host's docker socket if the mount brings it, as a file or with its directory.
 func socketIn(m Mount) (string, bool) {
 	switch {

@@ -28,7 +28,6 @@ func read(job Job) *reading {
 	for _, m := range job.Volumes {
 		if s, ok := socketIn(m); ok {
 			r.sockets = append(r.sockets, s)
-			r.setup.DropSocketFromSidecar = append(r.setup.DropSocketFromSidecar, m.Destination)
 		}
 	}
 	r.readServices()

@@ -1,11 +1,5 @@
 package dind
 
-import (
-	"net"
-	"slices"
-	"strings"
-)
-
 // probeScript asks the daemon on its unix socket until it answers. dockerd opens the socket long before it is initialised,
 // and lets requests wait until it is: so the script waits for the socket cheaply, and mostly runs docker once.
 //
@@ -39,14 +33,6 @@ func ReadyProbe(kind string) []string {
 	return nil
 }
 
-// ReadyLine says whether a line of a sidecar's log tells that the daemon answers on its TCP port, for images without a docker
-// command. dockerd writes it after its initialisation, with all its listeners open, in text or JSON and on level info.
-func ReadyLine(line string) bool {
-	_, rest, found := strings.Cut(line, "API listen on ")
-	if !found {
-		return false
-	}
-	address, _, _ := strings.Cut(rest, `"`)
-	_, port, err := net.SplitHostPort(strings.TrimSpace(address))
-	return err == nil && slices.Contains([]string{plainPort, tlsPort}, port)
-}
+// ReadyText is part of the lines with which dockerd tells that it answers, for images without a docker command. It writes
+// them after its initialisation, in text or JSON and on level info, one for each listener.
+const ReadyText = "API listen on "

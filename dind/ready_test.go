@@ -9,28 +9,6 @@ import (
 	"testing"
 )
 
-func TestReadyLine(t *testing.T) {
-	t.Parallel()
-	tests := map[string]bool{
-		`time="2024-11-29T16:19:38.1Z" level=info msg="API listen on [::]:2376"`:                 true,
-		`time="2024-11-29T16:19:38.1Z" level=info msg="API listen on [::]:2375"`:                 true,
-		`2024-11-29T16:19:38.1Z time="x" level=info msg="API listen on 0.0.0.0:2376"` + "\r\n":   true,
-		`{"level":"info","msg":"API listen on [::]:2376","time":"2024-11-29T16:19:38.1Z"}`:       true,
-		`INFO[2024-11-29T16:19:38.1Z] API listen on [::]:2376                      `:             true,
-		`time="2024-11-29T16:19:38.1Z" level=info msg="API listen on /var/run/docker.sock"`:      false,
-		`time="2024-11-29T16:19:38.1Z" level=info msg="API listen on [::]:4243"`:                 false,
-		`time="2024-11-29T16:19:38.1Z" level=info msg="metrics API listening on [::]:2376"`:      false,
-		`time="2024-11-29T16:19:38.1Z" level=info msg="Daemon has completed initialization"`:     false,
-		`time="x" level=debug msg="Listener created for HTTP on tcp (0.0.0.0:2376)"`:             false,
-		`time="x" level=info msg="containerd successfully booted in 0.03s" address="[::]:2376" `: false,
-	}
-	for line, want := range tests {
-		if got := ReadyLine(line); got != want {
-			t.Errorf("ReadyLine(%s) = %v", line, got)
-		}
-	}
-}
-
 // TestReadyProbe runs the probe with a docker command that fails twice before it answers.
 func TestReadyProbe(t *testing.T) {
 	t.Parallel()

@@ -81,9 +81,6 @@ type Setup struct {
 	// DropVolumes are the destinations of single-path volumes that B and S do not get: those at DOCKER_TLS_CERTDIR or
 	// below. They would hide this job's certificates behind another job's.
 	DropVolumes []string
-	// DropSocketFromSidecar are the destinations of volumes with the host's docker socket: B keeps them, S does not
-	// get them, since dockerd cannot create its own socket there ("device or resource busy").
-	DropSocketFromSidecar []string
 
 	Certs       *Certs // nil: the runner provides no certificates
 	StaleSocket string // shared-socket: path of a socket that an earlier job may have left, to be removed before S starts

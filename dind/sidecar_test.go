@@ -187,9 +187,6 @@ func TestSharedSocket(t *testing.T) {
 	if got.Kind != KindSharedSocket || got.StaleSocket != "/runner/services/docker/docker.sock" || !strings.Contains(got.Note, host) {
 		t.Errorf("kind %q, stale socket %q, note %q", got.Kind, got.StaleSocket, got.Note)
 	}
-	if diff := cmp.Diff([]string{"/var/run/docker.sock"}, got.DropSocketFromSidecar); diff != "" {
-		t.Errorf("the host's socket in the sidecar (-want +got):\n%s", diff)
-	}
 	if diff := cmp.Diff(map[string]string{"DOCKER_TLS_VERIFY": "", "DOCKER_CERT_PATH": ""}, got.BuildEnv); diff != "" {
 		t.Errorf("B's environment (-want +got):\n%s", diff)
 	}

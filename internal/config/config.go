@@ -14,10 +14,10 @@ type Config struct {
 	LogFormat        string        `key:"log_format" oneof:"runner|text|json" doc:"form of the operator's log"`
 	ConnectionMaxAge time.Duration `key:"connection_max_age" doc:"how long a connection to GitLab is used before a new one is made"`
 	ShutdownTimeout  time.Duration `key:"shutdown_timeout" unit:"s" doc:"seconds that aborted jobs have to end at a forced stop; 0 means the default"`
-	ListenAddress    string        `key:"listen_address" doc:"address of the metrics and health server; empty means none"`
 	LCED             LCED          `key:"lced" doc:"keys that gitlab-runner does not have"`
 	Runners          []Runner      `key:"runners" doc:"one table for each runner registered with GitLab"`
 
+	_ notYet        `key:"listen_address" doc:"address of the metrics and health server; empty means none"`
 	_ sessionServer `key:"session_server" doc:"interactive web terminals"`
 	_ ignored       `key:"sentry_dsn" why:"errors go to the log only" doc:"error reporting to Sentry"`
 	_ ignored       `key:"user" doc:"written by gitlab-runner for itself"`
@@ -28,9 +28,10 @@ type Config struct {
 
 // LCED is the table [lced]: what concerns the whole process and what gitlab-runner, which only warns about it, does not have.
 type LCED struct {
-	Shutdown        string        `key:"shutdown" oneof:"handover|abort" doc:"what SIGTERM does to running jobs: leave them to the next runner process, or end them"`
-	HandoverTimeout time.Duration `key:"handover_timeout" doc:"after how long a job that no runner process took over is reported as failed"`
-	StateDir        string        `key:"state_dir" check:"dir" doc:"directory of the journal; empty means the directory of the configuration file"`
+	StateDir string `key:"state_dir" check:"dir" doc:"directory of the journal; empty means the directory of the configuration file"`
+
+	_ notYet `key:"shutdown" doc:"what SIGTERM does to running jobs: leave them to the next runner process, or end them"`
+	_ notYet `key:"handover_timeout" doc:"after how long a job that no runner process took over is reported as failed"`
 }
 
 // sessionServer is gitlab-runner's [session_server]. `register` always writes session_timeout, so it is worth no warning.

@@ -12,10 +12,6 @@ func Default() *Config {
 		LogFormat:        "runner",
 		ConnectionMaxAge: 15 * time.Minute,
 		ShutdownTimeout:  30 * time.Second,
-		LCED: LCED{
-			Shutdown:        "handover",
-			HandoverTimeout: 10 * time.Minute, // long enough for a new image to be pulled on a slow line, far below the hour after which GitLab gives a job up
-		},
 	}
 }
 
@@ -29,7 +25,6 @@ func DefaultRunner() Runner {
 		FinalUpdateRetries:    10,
 		BuildsDir:             "/builds",
 		CacheDir:              "/cache",
-		Shell:                 "bash",
 		SafeDirectoryCheckout: true,
 		CustomBuildDir:        CustomBuildDir{Enabled: true},
 		Docker: Docker{
@@ -38,11 +33,8 @@ func DefaultRunner() Runner {
 			WaitForServicesTimeout: 30 * time.Second,
 		},
 		Dind: Dind{
-			Mode:           "auto",
-			Image:          "docker:dind",
-			Storage:        "ephemeral",
-			StorageSizeCap: 10 << 30,        // a third of the usual 32 GB eMMC of a board
-			WaitTimeout:    2 * time.Minute, // far above the seconds that dockerd needs, as a large storage on slow flash may take long to open
+			Mode:        "auto",
+			WaitTimeout: 2 * time.Minute, // far above the seconds that dockerd needs, as a large storage on slow flash may take long to open
 		},
 	}
 }
@@ -53,7 +45,6 @@ func (c *Config) fillZeros() {
 	orDefault(&c.CheckInterval, d.CheckInterval)
 	orDefault(&c.ConnectionMaxAge, d.ConnectionMaxAge)
 	orDefault(&c.ShutdownTimeout, d.ShutdownTimeout)
-	orDefault(&c.LCED.HandoverTimeout, d.LCED.HandoverTimeout)
 	for i := range c.Runners {
 		r, d := &c.Runners[i], DefaultRunner()
 		orDefault(&r.OutputLimit, d.OutputLimit)

@@ -107,8 +107,6 @@ func TestValues(t *testing.T) {
 		{"engine", Engine{"tcp://192.168.1.2:2376", "/certs", true}, r.Docker.Engine(environment)},
 		{"pull_policy as a list", []string{"always", "if-not-present"}, r.Docker.PullPolicy},
 		{"pull_policy as a string", []string{"never"}, c.Runners[1].Docker.PullPolicy},
-		{"warm as a word", Warm{Auto: true}, r.Dind.Warm},
-		{"warm as a number", Warm{Count: 2}, c.Runners[1].Dind.Warm},
 		{"default of the second runner", "/builds", c.Runners[1].BuildsDir},
 	} {
 		if diff := cmp.Diff(v.want, v.got, comparable...); diff != "" {

@@ -34,7 +34,6 @@ type Runner struct {
 	PostGetSourcesScript string        `key:"post_get_sources_script" doc:"run in the helper after git"`
 	PreBuildScript       string        `key:"pre_build_script" doc:"run before the job's script, in the same shell"`
 	PostBuildScript      string        `key:"post_build_script" doc:"run after the job's script, in the same shell"`
-	Shell                string        `key:"shell" oneof:"bash|sh" doc:"shell that the scripts are written for"`
 	DebugTraceDisabled   bool          `key:"debug_trace_disabled" doc:"jobs may not switch CI_DEBUG_TRACE and CI_DEBUG_SERVICES on"`
 
 	SafeDirectoryCheckout bool            `key:"safe_directory_checkout" doc:"tell git that the checkout is safe whoever owns it"`
@@ -54,6 +53,7 @@ type Runner struct {
 	_ notYet        `key:"prepare_timeout" doc:"time limit for starting containers"`
 	_ notYet        `key:"get_sources_timeout" doc:"time limit for git"`
 	_ notYet        `key:"artifact" doc:"time limits of artifact uploads"`
+	_ ignored       `key:"shell" why:"scripts run in bash where the image has it, else in sh" doc:"shell that the scripts are written for"`
 	_ ignored       `key:"labels" why:"metrics and logs have fixed labels" doc:"labels of metrics and logs"`
 	_ ignored       `key:"proxy_exec" why:"secrets are masked without a proxy" doc:"masking proxy"`
 	_ ignored       `key:"step_runner_image" why:"native steps are not supported" doc:"image of the step runner"`
@@ -79,14 +79,15 @@ type CustomBuildDir struct {
 
 // Dind is [runners.dind]: when a job gets a docker-in-docker sidecar, and what it is like.
 type Dind struct {
-	Mode           string        `key:"mode" oneof:"auto|always|off" doc:"auto: jobs that declare a dind service, set LCED_DIND, or use a docker client image without service and socket; always: every job; off: none"`
-	Privileged     bool          `key:"privileged" doc:"the sidecar, and only it, is privileged; without this, privileged or services_privileged of [runners.docker] must allow it"`
-	Image          string        `key:"image" doc:"image of a sidecar that the job did not name"`
-	Args           []string      `key:"args" doc:"arguments of dockerd, in addition to the runner's own"`
-	Storage        string        `key:"storage" oneof:"ephemeral|project" doc:"ephemeral: each job starts without images; project: layers stay for the next job of the project"`
-	StorageSizeCap Bytes         `key:"storage_size_cap" doc:"storage of a project above this size is dropped"`
-	Warm           Warm          `key:"warm" also:"integer" doc:"how many sidecars are kept started and ready, or auto"`
-	WaitTimeout    time.Duration `key:"wait_timeout" doc:"how long a sidecar may take until its API answers"`
+	Mode        string        `key:"mode" oneof:"auto|always|off" doc:"auto: jobs that declare a dind service, set LCED_DIND, or use a docker client image without service and socket; always: every job; off: none"`
+	Privileged  bool          `key:"privileged" doc:"the sidecar, and only it, is privileged; without this, privileged or services_privileged of [runners.docker] must allow it"`
+	Image       string        `key:"image" doc:"image of a sidecar that the job did not name; empty means the job's own image if it holds the daemon, else docker:dind"`
+	Args        []string      `key:"args" doc:"arguments of dockerd, in addition to the runner's own"`
+	WaitTimeout time.Duration `key:"wait_timeout" doc:"how long a sidecar may take until its API answers"`
+
+	_ notYet `key:"storage" doc:"ephemeral: each job starts without images; project: layers stay for the next job of the project"`
+	_ notYet `key:"storage_size_cap" doc:"storage of a project above this size is dropped"`
+	_ notYet `key:"warm" doc:"how many sidecars are kept started and ready, or auto"`
 }
 
 // cacheStore is [runners.cache]: gitlab-runner writes its keys in CamelCase.

@@ -123,31 +123,3 @@ func (v *Variable) UnmarshalText(text []byte) error {
 	*v = Variable{Name: name, Value: value}
 	return nil
 }
-
-// Warm is how many sidecars are kept ready: Count of them, or as many as the last jobs make sensible.
-type Warm struct {
-	Auto  bool
-	Count int
-}
-
-// UnmarshalText reads a number or the word auto.
-func (w *Warm) UnmarshalText(text []byte) error {
-	if string(text) == "auto" {
-		*w = Warm{Auto: true}
-		return nil
-	}
-	count, err := strconv.Atoi(string(text))
-	if err != nil || count < 0 {
-		return errors.New(`expected a number of sidecars, 0 or more, or "auto"`)
-	}
-	*w = Warm{Count: count}
-	return nil
-}
-
-// String is the value as the file has it.
-func (w Warm) String() string {
-	if w.Auto {
-		return "auto"
-	}
-	return fmt.Sprint(w.Count)
-}

@@ -53,12 +53,6 @@ func TestTextValues(t *testing.T) {
 		{"A=", new(Variable), &Variable{"A", ""}},
 		{"A", new(Variable), nil},
 		{"=b", new(Variable), nil},
-
-		{"auto", new(Warm), &Warm{Auto: true}},
-		{"0", new(Warm), &Warm{}},
-		{"3", new(Warm), &Warm{Count: 3}},
-		{"-3", new(Warm), nil},
-		{"many", new(Warm), nil},
 	} {
 		err := test.into.UnmarshalText([]byte(test.text))
 		if (err != nil) != (test.want == nil) {

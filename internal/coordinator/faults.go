@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -29,7 +30,7 @@ const (
 type Fault struct {
 	Endpoint Endpoint
 	Job      int64         // only calls about this job; 0: all
-	Times    int           // number of calls; 0 means 1
+	Times    int           // number of calls; 0 means 1; below 0 drops the faults of the endpoint that still wait
 	Delay    time.Duration // before anything else
 	Truncate bool          // cut the stored log to Keep bytes
 	Keep     int
@@ -43,17 +44,12 @@ type Fault struct {
 func (s *Server) Inject(f Fault) {
 	s.board.mu.Lock()
 	defer s.board.mu.Unlock()
-	if f.Times < 1 {
-		f.Times = 1
+	if f.Times < 0 {
+		s.board.faults = slices.DeleteFunc(s.board.faults, func(w *Fault) bool { return w.Endpoint == f.Endpoint })
+		return
 	}
+	f.Times = max(f.Times, 1)
 	s.board.faults = append(s.board.faults, &f)
-}
-
-// Heal drops all faults that still wait.
-func (s *Server) Heal() {
-	s.board.mu.Lock()
-	defer s.board.mu.Unlock()
-	s.board.faults = nil
 }
 
 // nextFault takes the first fault for a call, and cuts the job's log if the fault says so. It returns nil for none.

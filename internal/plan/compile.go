@@ -42,11 +42,9 @@ type Input struct {
 // Compiled is a job ready to run.
 type Compiled struct {
 	Plan     *executor.Plan
-	Masks    []string      // values that the log must not show
-	Warnings []string      // for the head of the job log
-	Timeout  time.Duration // of the whole job
-	Debug    bool          // CI_DEBUG_TRACE is on: GitLab restricts who may see the log
-	Dind     string        // how docker is reached, see dind.Setup.Kind
+	Masks    []string // values that the log must not show
+	Warnings []string // for the head of the job log
+	Debug    bool     // CI_DEBUG_TRACE is on: GitLab restricts who may see the log
 }
 
 // ConfigError says that the job or the runner's configuration asks for something that cannot be: trying again is useless.
@@ -119,7 +117,7 @@ func Compile(in Input) (*Compiled, error) {
 	makeSteps(c, p)
 	p.Notes = sidecars.notes()
 	return &Compiled{
-		Plan: p, Masks: c.masks(), Warnings: c.warnings, Timeout: Timeout(in.Job), Debug: c.debug(), Dind: sidecars.setup.Kind,
+		Plan: p, Masks: c.masks(), Warnings: c.warnings, Debug: c.debug(),
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"lced-runner/dind"
 	"lced-runner/executor"
 	"lced-runner/jobapi"
 )
@@ -79,7 +80,10 @@ func makeBuild(c *compiler, img executor.Image, s *sidecars, vols *volumes) exec
 			Privileged: d.Privileged && matches(d.AllowedPrivilegedImages, img.Ref),
 			Binds:      vols.build, Labels: containerLabels(c, false), Options: makeOptions(c, d.Tmpfs),
 		},
-		EarlyEntrypoints: []string{"docker-entrypoint.sh", "dockerd-entrypoint.sh", "/usr/local/bin/docker-entrypoint.sh", "/usr/local/bin/dockerd-entrypoint.sh"},
+	}
+	// Images of databases have an entrypoint of the same name, which does not just exec its arguments.
+	if dind.HasDockerCLI(img.Ref) || dind.IsDind(img.Ref) {
+		b.EarlyEntrypoints = []string{"docker-entrypoint.sh", "dockerd-entrypoint.sh"}
 	}
 	b.Entrypoint = entrypointOf(c, c.Job.Image.Entrypoint)
 	aliases := []string{"build", b.Name}

@@ -88,6 +88,9 @@ func makeService(c *compiler, index int, one service, vols *volumes) (executor.S
 	default:
 		svc.Mode = mode
 	}
+	if dind.IsDind(one.image.Name) {
+		svc.Binds = vols.sidecar
+	}
 	if d.WaitForServicesTimeout >= 0 {
 		svc.Ready = executor.Ready{Ports: true, Timeout: d.WaitForServicesTimeout}
 	}
@@ -126,7 +129,7 @@ func makeSidecar(c *compiler, svc *executor.Service, sc dind.Sidecar, setup dind
 	svc.Mode = ""
 	svc.Networks = []executor.Attachment{{Network: c.names.network, Aliases: sc.Aliases}}
 	svc.Ready = executor.Ready{
-		Command: dind.ReadyProbe(setup.Kind), LogLine: "API listen on ",
+		Command: dind.ReadyProbe(setup.Kind), LogLine: dind.ReadyText,
 		Timeout: c.Runner.Dind.WaitTimeout, Must: true,
 	}
 	if setup.ExtraHosts || userNetwork(c.Runner.Docker.NetworkMode) {

@@ -23,7 +23,7 @@ func makeTasks(c *compiler, p *executor.Plan, vols *volumes) error {
 		o.DNS = append(o.DNS, a.String())
 	}
 	h := &executor.Helper{
-		Command: []string{binary, "helper", "stage"},
+		Command: []string{binary, "helper", "stage"}, Refusal: helper.ExitBadRequest,
 		Container: executor.Container{
 			Name: c.names.unique + "-predefined", Hostname: hostnameOf(c),
 			Entrypoint: []string{binary}, Cmd: []string{"helper", "idle"}, Binds: vols.helper, Options: o, Mode: "bridge",

@@ -18,7 +18,7 @@ type volumes struct {
 	create  []executor.Volume
 	build   []string // binds of B
 	service []string // of services that are no sidecars
-	sidecar []string // of sidecars
+	sidecar []string // of dind services: never the host's docker socket, where dockerd makes its own
 	helper  []string // of H: neither docker's socket nor certificates
 	open    []string // mount points that H makes writable for every user
 }
@@ -44,7 +44,7 @@ func makeVolumes(c *compiler, s *sidecars) (*volumes, error) {
 		}
 		bind := v
 		bind.Destination = dest
-		vols.addBind(bind.String(), v.Source, slices.Contains(s.setup.DropSocketFromSidecar, dest))
+		vols.addBind(bind)
 	}
 	if !seen[c.dirs.builds] {
 		// Only fetch leaves something that the next job wants.
@@ -80,16 +80,20 @@ func (vols *volumes) addCache(c *compiler, dest string, temporary bool) {
 		},
 	})
 	vols.open = append(vols.open, dest)
-	vols.addBind(name+":"+dest, name, false)
+	vols.addBind(config.Volume{Source: name, Destination: dest})
 }
 
-func (vols *volumes) addBind(bind, source string, notInSidecar bool) {
+// addBind gives a volume to the containers that may have it. The helper works on untrusted repositories and gets neither
+// an engine's socket nor certificates.
+func (vols *volumes) addBind(v config.Volume) {
+	bind := v.String()
 	vols.build = append(vols.build, bind)
 	vols.service = append(vols.service, bind)
-	if !notInSidecar {
-		vols.sidecar = append(vols.sidecar, bind)
+	if dind.HoldsSocket(dind.Mount{Source: v.Source, Destination: v.Destination}) {
+		return
 	}
-	if !strings.HasSuffix(source, ".sock") {
+	vols.sidecar = append(vols.sidecar, bind)
+	if !strings.HasSuffix(v.Source, ".sock") && !strings.Contains(v.Destination+"/", "/certs/") {
 		vols.helper = append(vols.helper, bind)
 	}
 }

@@ -103,7 +103,7 @@ func TestUndeliveredEnding(t *testing.T) {
 	}
 	w.signal(syscall.SIGKILL)
 	w.waitExit()
-	w.gitlab.Heal()
+	w.gitlab.Inject(coordinator.Fault{Endpoint: coordinator.EndpointFinal, Times: -1})
 	w.startRunner()
 	if j, log := w.await(id); j.State != coordinator.StateSuccess || !strings.HasSuffix(log, "Job succeeded\x1b[0;m\n") {
 		t.Errorf("state %s\n%s", j.State, log)

@@ -18,7 +18,7 @@ binary=bin/linux-$arch/lced-runner
 CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags "-s -w -X main.version=$version -X main.revision=${REVISION:-unknown}" -o "$binary" ./cmd/lced-runner
 
 definition=$(cat "$binary" Dockerfile .dockerignore deploy/image/* | sha256sum | cut -c1-16)
-have=$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" lced-runner:dev lced-runner:latest 2>/dev/null || true)
+have=$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" "lced-runner:$version" lced-runner:latest 2>/dev/null || true)
 if [ "$have" = "$definition"$'\n'"$definition" ]; then exit 0; fi
 
 begin=$SECONDS
@@ -26,6 +26,6 @@ begin=$SECONDS
 DOCKER_BUILDKIT=0 docker build -q --force-rm --label "$label=$definition" \
     --build-arg MAKER="linux/$arch" --build-arg TARGETARCH="$arch" \
     --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy \
-    -t lced-runner:dev -t lced-runner:latest . >/dev/null 2>"$top/bin/image.log" ||
+    -t "lced-runner:$version" -t lced-runner:dev -t lced-runner:latest . >/dev/null 2>"$top/bin/image.log" ||
     { cat "$top/bin/image.log" >&2; exit 1; }
 printf 'images: made lced-runner:dev and lced-runner:latest (%s) in %s s\n' "$version" $((SECONDS - begin))
