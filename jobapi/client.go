@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,10 +20,10 @@ import (
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
 )
 
-// Options are what New needs. URL and Token are required.
+// Options are what New needs. URL is required, and Token for every call that is not about one job.
 type Options struct {
 	URL      string // GitLab's address, with a path if it lives below one
-	Token    Secret // the runner's token
+	Token    Secret // the runner's token; a helper, which moves artifacts with tokens of jobs, has none
 	SystemID string // tells runners that share a token apart
 	Name     string // the runner entry's name, for log lines
 	Info     Info
@@ -30,6 +31,9 @@ type Options struct {
 	TLSCAFile   string // PEM; added to the system's CAs
 	TLSCertFile string // PEM client certificate; needs TLSKeyFile
 	TLSKeyFile  string
+
+	Timeout               time.Duration // of one request with its whole body; 0: an hour
+	ResponseHeaderTimeout time.Duration // from the end of the body to the answer; 0: 10 minutes
 
 	ConnectionMaxAge time.Duration // idle connections older than this are dropped; 0: 15 minutes
 	UserAgent        string        // empty: made from Info
@@ -61,16 +65,19 @@ func newClient(o Options, dial dialFunc) (*Client, error) {
 		return nil, &ConfigError{err}
 	}
 	logger := cmp.Or(o.Logger, slog.Default()).With("runner", o.Name, "token", ShortToken(o.Token.Reveal()))
-	files := tlsFiles{ca: o.TLSCAFile, cert: o.TLSCertFile, key: o.TLSKeyFile}
-	transport, err := newTransport(files, cmp.Or(o.ConnectionMaxAge, 15*time.Minute), dial, logger)
-	if err != nil {
+	transport := &transport{
+		files:  tlsFiles{ca: o.TLSCAFile, cert: o.TLSCertFile, key: o.TLSKeyFile},
+		maxAge: cmp.Or(o.ConnectionMaxAge, 15*time.Minute), headerTimeout: cmp.Or(o.ResponseHeaderTimeout, 10*time.Minute),
+		dial: dial, logger: logger,
+	}
+	if err := transport.renew(transport.files.stamps()); err != nil {
 		return nil, err
 	}
 	info := o.Info
 	agent := fmt.Sprintf("%s %s (%s; %s/%s)", info.Name, info.Version, info.Revision, info.Platform, info.Architecture)
 	client, err := gitlab.NewAuthSourceClient(gitlab.Unauthenticated{}, // the job API has headers of its own
 		gitlab.WithBaseURL(base),
-		gitlab.WithHTTPClient(&http.Client{Transport: transport, Timeout: time.Hour, CheckRedirect: keepRedirect}),
+		gitlab.WithHTTPClient(&http.Client{Transport: transport, Timeout: cmp.Or(o.Timeout, time.Hour), CheckRedirect: keepRedirect}),
 		gitlab.WithUserAgent(cmp.Or(o.UserAgent, agent)),
 		gitlab.WithURLWarningLogger(logger),
 		gitlab.WithoutRetries(), // retry.go decides
@@ -109,8 +116,11 @@ type call struct {
 	method, path string
 	query        string
 	headers      map[string]string
-	json         any    // the body, or
-	raw          []byte // the body as it is
+	to           *url.URL              // where to, instead of path and query
+	json         any                   // the body, or
+	raw          []byte                // the body as it is, or
+	stream       func(io.Writer) error // what writes the body, anew for each attempt
+	sink         io.Writer             // takes the body of a 200; nil: it is kept in the answer
 }
 
 // send makes a call until retry.go is content and returns the last answer, whatever its status. An error means that
@@ -143,25 +153,39 @@ func (c *Client) attempt(ctx context.Context, r call) (answer, error) {
 		return answer{}, fmt.Errorf("make the request: %w", err)
 	}
 	req.URL.RawQuery = r.query
-	if r.raw != nil {
-		if err := req.SetBody(r.raw); err != nil {
-			return answer{}, fmt.Errorf("set the body: %w", err)
+	if r.to != nil {
+		req.URL, req.Host = r.to, r.to.Host
+	}
+	exchange := func() (answer, error) {
+		var body bytes.Buffer
+		var into io.Writer = &body
+		if r.sink != nil {
+			into = r.sink
 		}
-	}
-	var body bytes.Buffer
-	resp, err := c.gitlab.Do(req, &body)
-	if resp == nil {
-		return answer{}, err
-	}
-	a := answer{status: resp.StatusCode, header: resp.Header, body: body.Bytes()}
-	if refused, ok := errors.AsType[*gitlab.ErrorResponse](err); ok {
-		a.body = refused.Body
+		resp, err := c.gitlab.Do(req, into)
+		if resp == nil {
+			return answer{}, err
+		}
+		a := answer{status: resp.StatusCode, header: resp.Header, body: body.Bytes(), from: resp.Request.URL}
+		if refused, ok := errors.AsType[*gitlab.ErrorResponse](err); ok {
+			a.body = refused.Body
+			return a, nil
+		}
+		if err != nil && !errors.Is(err, gitlab.ErrNotFound) {
+			return a, fmt.Errorf("read the answer: %w", err)
+		}
 		return a, nil
 	}
-	if err != nil && !errors.Is(err, gitlab.ErrNotFound) {
-		return a, fmt.Errorf("read the answer: %w", err)
+	switch {
+	case r.raw != nil:
+		err = req.SetBody(r.raw)
+	case r.stream != nil:
+		return streamed(r.stream, req.SetBody, exchange)
 	}
-	return a, nil
+	if err != nil {
+		return answer{}, fmt.Errorf("set the body: %w", err)
+	}
+	return exchange()
 }
 
 // requestID returns a random id for the server's logs, of a UUID's length without its dashes.

@@ -31,6 +31,7 @@ type seen struct {
 	at     time.Time
 	method string
 	uri    string
+	host   string
 	header http.Header
 	body   string
 }
@@ -53,7 +54,7 @@ func (f *fakeGitLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	f.mu.Lock()
 	n := len(f.seen)
-	f.seen = append(f.seen, seen{time.Now(), r.Method, r.RequestURI, r.Header, string(body)})
+	f.seen = append(f.seen, seen{time.Now(), r.Method, r.RequestURI, r.Host, r.Header, string(body)})
 	answer := f.replies[min(n, len(f.replies)-1)]
 	f.mu.Unlock()
 	_ = sleep(r.Context(), answer.hold) // until the client goes away

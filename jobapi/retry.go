@@ -2,8 +2,10 @@ package jobapi
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -24,6 +26,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	from   *url.URL // whose answer it is
 }
 
 // retryDelay is the one retry policy of this package: whether a call that was answered with a is worth another
@@ -53,6 +56,24 @@ func retryDelay(a answer, attempt int) (wait time.Duration, again bool) {
 	}
 	// Full jitter, so that runners which failed together do not come back together.
 	return rand.N(min(firstBackoff<<(attempt-1), maxBackoff)), true
+}
+
+// artifactDelay is retryDelay for the slower loop around the transfer of an artifact: each of its tries consists of
+// several attempts. An error means that there was no whole answer. The numbers are gitlab-runner's.
+func artifactDelay(a answer, err error, try int) (wait time.Duration, again bool) {
+	tries := 3
+	_, ownFault := errors.AsType[*bodyError](err)
+	switch {
+	case ownFault:
+		return 0, false // the next try would read the same files
+	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden, a.status == http.StatusNotFound:
+		return 0, false // the job has ended, its token may not do this, or there is no such artifact
+	case a.status == http.StatusRequestEntityTooLarge:
+		return 0, false // it will not shrink
+	case a.status == http.StatusServiceUnavailable:
+		tries = 6 // overloaded, as happens when all jobs of a stage end together
+	}
+	return min(time.Second<<(try-1), 5*time.Second), try < tries
 }
 
 // serverWait reads how long the server wants us to wait: until RateLimit-ResetTime, else for Retry-After seconds.

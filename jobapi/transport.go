@@ -60,10 +60,11 @@ func (f tlsFiles) config() (*tls.Config, error) {
 // transport is an http.Transport that is replaced when it is older than maxAge, so that changes of DNS and load
 // balancers are noticed, and when the TLS files change. Requests under way finish on the old one.
 type transport struct {
-	files  tlsFiles
-	maxAge time.Duration
-	dial   dialFunc
-	logger *slog.Logger
+	files         tlsFiles
+	maxAge        time.Duration
+	headerTimeout time.Duration
+	dial          dialFunc
+	logger        *slog.Logger
 
 	mu      sync.Mutex
 	current *http.Transport
@@ -73,14 +74,6 @@ type transport struct {
 
 // dialFunc is net.Dialer's DialContext.
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
-
-func newTransport(files tlsFiles, maxAge time.Duration, dial dialFunc, logger *slog.Logger) (*transport, error) {
-	t := &transport{files: files, maxAge: maxAge, dial: dial, logger: logger}
-	if err := t.renew(files.stamps()); err != nil {
-		return nil, err
-	}
-	return t, nil
-}
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -116,7 +109,8 @@ func (t *transport) renew(stamps [3]string) error {
 		DialContext:           t.dial,
 		TLSClientConfig:       config,
 		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 10 * time.Minute,
+		ResponseHeaderTimeout: t.headerTimeout,
+		ExpectContinueTimeout: time.Second, // of servers that do not know the header
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConns:          100,
 		MaxIdleConnsPerHost:   100, // there is one host only
