@@ -52,17 +52,25 @@ func TestDindTools(t *testing.T) {
 	})
 }
 
-// TestDindPort2375: a job that insists on the port without TLS gets a daemon that listens there.
+// TestDindPort2375: a job that insists on the port without TLS gets a daemon that listens there, with a service or without.
 func TestDindPort2375(t *testing.T) {
 	t.Parallel()
 	w := prepareWorld(t, nil)
 	w.configure(plainConfig)
 	seen := w.watchServices()
 	w.startRunner()
-	j, log := w.run(withService(dockerJob("docker:latest", []string{"DOCKER_HOST=tcp://docker:2375"}, "echo host=$DOCKER_HOST", whichDaemon), "docker:dind"))
-	wantSuccess(t, j, log, "(mode plain)", "\nhost=tcp://docker:2375\n")
-	if s := sidecarOf(t, seen(), j.ID); said(t, log, "daemon=") != s.host() {
-		t.Errorf("docker is not the sidecar %s:\n%s", s.host(), log)
+	spec := dockerJob("docker:latest", []string{"DOCKER_HOST=tcp://docker:2375"}, "echo host=$DOCKER_HOST", whichDaemon)
+	ids := []int64{w.submit(spec), w.submit(withService(spec, "docker:dind"))}
+	for _, id := range ids {
+		j, log := w.await(id)
+		wantSuccess(t, j, log, "(mode plain)", "\nhost=tcp://docker:2375\n")
+	}
+	services := seen()
+	for _, id := range ids {
+		s := sidecarOf(t, services, id)
+		if got := said(t, string(w.gitlab.Trace(id)), "daemon="); got != s.host() {
+			t.Errorf("docker is %s, want the sidecar %s", got, s.host())
+		}
 	}
 }
 

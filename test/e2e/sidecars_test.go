@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
 
@@ -26,6 +27,7 @@ type sidecar struct {
 	job        int64
 	privileged bool
 	networks   []string
+	volumes    []string
 	log        *syncBuffer
 }
 
@@ -58,12 +60,34 @@ func (w *world) watchServices() (seen func() []sidecar) {
 			}
 		}
 	}()
-	return sync.OnceValue(func() []sidecar {
+	seen = sync.OnceValue(func() []sidecar {
 		stop(errors.New("the jobs have ended"))
 		<-done
 		logs.Wait()
 		return all
 	})
+	w.t.Cleanup(func() {
+		w.drain()
+		for _, s := range seen() {
+			w.assertVolumesGone(s)
+		}
+	})
+	return seen
+}
+
+// assertVolumesGone fails the test if a volume of a service is left, but for those that the next job wants. The anonymous
+// ones, where a daemon has its images, carry no label by which they would be found otherwise.
+func (w *world) assertVolumesGone(s sidecar) {
+	w.t.Helper()
+	for _, name := range s.volumes {
+		res, err := w.docker.VolumeInspect(cleanupContext(), name, client.VolumeInspectOptions{})
+		switch {
+		case err == nil && res.Volume.Labels["com.gitlab.gitlab-runner.reusable"] != "true":
+			w.t.Errorf("left on the engine: volume %s of service %s", name, s.name)
+		case err != nil && !errdefs.IsNotFound(err):
+			w.t.Error(err)
+		}
+	}
 }
 
 // look inspects a service that has just started.
@@ -77,6 +101,11 @@ func (w *world) look(ctx context.Context, id string) sidecar {
 	s.name, s.privileged = strings.TrimPrefix(res.Container.Name, "/"), res.Container.HostConfig.Privileged
 	for name := range res.Container.NetworkSettings.Networks {
 		s.networks = append(s.networks, name)
+	}
+	for _, m := range res.Container.Mounts {
+		if m.Name != "" {
+			s.volumes = append(s.volumes, m.Name)
+		}
 	}
 	return s
 }
