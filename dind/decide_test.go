@@ -299,3 +299,20 @@ func TestRuntimeWithoutPrivilege(t *testing.T) {
 		t.Errorf("sidecars %+v, want one without privilege", got.Sidecars)
 	}
 }
+
+func TestHostNamesTheSidecar(t *testing.T) {
+	t.Parallel()
+	job := Job{Privileged: true, BuildImage: "debian", Volumes: []Mount{buildsVol()}, Variables: vars("DOCKER_HOST", "tcp://docker:2375")}
+	got := mustDecide(t, job)
+	if got.Kind != KindPlain || len(got.Sidecars) != 1 || got.Sidecars[0].Image != "docker:dind" || !strings.Contains(got.Note, "since DOCKER_HOST names it") {
+		t.Errorf("kind %q, sidecars %v, note %q", got.Kind, got.Sidecars, got.Note)
+	}
+	job.Privileged = false
+	if _, err := Decide(job); err == nil || !strings.Contains(err.Error(), "[runners.dind] privileged = true") || !strings.Contains(err.Error(), "tcp://docker:2375") {
+		t.Errorf("error %v", err)
+	}
+	job.Services = []Service{service("alpine/socat", "docker")}
+	if got := mustDecide(t, job); len(got.Sidecars) != 0 {
+		t.Errorf("the job's own service is called docker, yet it gets %v", got.Sidecars)
+	}
+}
