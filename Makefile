@@ -6,7 +6,7 @@ export PATH := $(PATH):/usr/local/go/bin
 # The race detector needs a C compiler.
 RACE := $(shell command -v gcc >/dev/null && echo -race)
 
-.PHONY: demo test lint image bench engine
+.PHONY: demo test lint image bench fuzz chaos soak arm64 engine
 
 demo: engine image
 	test/demo/run.sh
@@ -24,8 +24,27 @@ lint:
 image:
 	test/images/runner.sh
 
+# How long jobs take, next to the fewest engine calls that could do the same.
 bench: engine image
 	go run ./test/bench
+
+# Each fuzz test for FUZZTIME; `make test` tries only what is in their corpora.
+fuzz:
+	test/fuzz.sh
+
+# The runner killed at LCED_CHAOS random moments; LCED_SEED repeats a run's moments.
+chaos: export LCED_CHAOS ?= 60
+chaos: engine image
+	LCED_REQUIRE_DOCKER=1 go test -count=1 -v -timeout 60m -run '^TestKill$$' ./test/e2e
+
+# LCED_SOAK jobs of all kinds, ten at once: endings, memory, open files.
+soak: export LCED_SOAK ?= 300
+soak: engine image
+	LCED_REQUIRE_DOCKER=1 go test -count=1 -v -timeout 60m -run '^TestSoak$$' ./test/e2e
+
+# The arm64 image, on a machine of another architecture by emulation.
+arm64: engine image
+	test/arm64/run.sh
 
 engine:
 	test/engine/start.sh

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Proves the arm64 image on a machine of any architecture, elsewhere by emulation:
+#   1. makes the binary and the image lced-runner:arm64,
+#   2. runs `lced-runner --version` in it,
+#   3. runs a pipeline whose jobs and whose helper, which fetches the sources over
+#      HTTP, are arm64 (.gitlab-ci.yml beside this script).
+# `make arm64` has made the engine and this machine's own binary before.
+#
+# usage: run.sh
+# VERSION, REVISION  what the binary says of itself; helper and runner must agree
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+cd "$top"
+# shellcheck source-path=SCRIPTDIR source=../engine/lib.sh
+. "$here/../engine/lib.sh"
+PATH=$PATH:/usr/local/go/bin
+say() { printf 'arm64: %s\n' "$*"; }
+
+# emulated: makes the kernel start arm64 programs by qemu, in containers too: by the
+# flag F of Debian's own rule it keeps the interpreter open.
+emulated() {
+    local place=/proc/sys/fs/binfmt_misc
+    [ "$(uname -m)" != aarch64 ] || return 0
+    packages qemu-aarch64-static:qemu-user-static
+    [ -e $place/register ] || mount -t binfmt_misc binfmt_misc $place ||
+        fail "the kernel has no binfmt_misc: load its module, or run this on arm64"
+    if [ ! -e $place/qemu-aarch64 ]; then
+        cat /usr/lib/binfmt.d/qemu-aarch64.conf >$place/register
+        say "registered $(qemu-aarch64-static --version | head -n 1)"
+    fi
+}
+
+# builder: a docker client that has BuildKit: the plugin buildx, or a client of before
+# 23.0. The classic builder makes images of the engine's own architecture only.
+builder() {
+    local client
+    for client in $(type -ap docker); do
+        if "$client" buildx version >/dev/null 2>&1 || "$client" --version | grep -qE 'version (19|20)\.'; then
+            echo "$client"
+            return
+        fi
+    done
+    fail "no docker client here has BuildKit: install docker-buildx"
+}
+
+# image NAME DIRECTORY: for arm64.
+image() {
+    local begin=$SECONDS
+    DOCKER_BUILDKIT=1 "$client" build --platform linux/arm64 \
+        --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy \
+        -t "$1" "$2" >"$top/bin/arm64.log" 2>&1 || { cat "$top/bin/arm64.log" >&2; fail "docker build of $1 failed"; }
+    say "$1 is $(docker image inspect --format '{{.Os}}/{{.Architecture}}, {{.Size}} bytes' "$1"), made in $((SECONDS - begin)) s"
+}
+
+emulated
+client=$(builder)
+CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath \
+    -ldflags "-s -w -X main.version=${VERSION:-dev} -X main.revision=${REVISION:-unknown}" -o bin/linux-arm64/lced-runner ./cmd/lced-runner
+say "the binary has $(stat -c %s bin/linux-arm64/lced-runner) bytes"
+image lced-runner:arm64 .
+image lced-test/busybox:arm64 "$here/busybox"
+
+say "docker run --platform linux/arm64 lced-runner:arm64 --version"
+docker run --rm --platform linux/arm64 lced-runner:arm64 --version | tee bin/arm64.version
+grep -qx 'OS/Arch: *linux/arm64' bin/arm64.version
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp "$here/.gitlab-ci.yml" "$work/"
+echo "a file of the repository" >"$work/hello.txt"
+git -C "$work" init -q
+cat >"$work.toml" <<CONFIG
+[[runners]]
+  name = "arm64"
+  url = "http://localhost"
+  token = "replaced by exec"
+  executor = "docker"
+  [runners.docker]
+    helper_image = "lced-runner:arm64"
+    pull_policy = "if-not-present"
+CONFIG
+trap 'rm -rf "$work" "$work.toml"' EXIT
+say "lced-runner exec, with helper_image = lced-runner:arm64"
+begin=$SECONDS
+(cd "$work" && "$top/bin/linux-$(go env GOARCH)/lced-runner" exec --config "$work.toml") | tee bin/arm64.jobs
+[ "$(grep -cx 'aarch64' bin/arm64.jobs)" = 2 ] || fail "not every job ran on aarch64"
+say "both jobs ran on aarch64, in $((SECONDS - begin)) s"
