@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -71,7 +72,8 @@ func prepareWorld(t *testing.T, files map[string]string) *world {
 // speaks HTTP.
 func prepareSecureWorld(t *testing.T, files map[string]string, certificate func(address net.IP) tls.Certificate) *world {
 	t.Helper()
-	w := &world{t: t, docker: engine(t), dir: t.TempDir(), token: "glrt-" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "")) + "0000000000"}
+	// Containers and networks are named by the first 9 characters behind the prefix and by the job's id, which is 1 in every world.
+	w := &world{t: t, docker: engine(t), dir: t.TempDir(), token: "glrt-" + strings.ToLower(rand.Text())}
 	listener, err := net.Listen("tcp", net.JoinHostPort(gateway(t, w.docker), "0"))
 	if err != nil {
 		t.Fatal(err)
