@@ -150,7 +150,7 @@ func (j *Job) task(ctx context.Context, t Task) error {
 		section = j.log(t.Section, t.Title)
 		defer section.Close()
 	}
-	code, err := j.engine.containers.exec(ctx, j.helper, j.plan.Helper.Command, append(t.Request, '\n'), section.Stream(), section.Stream())
+	code, err := j.engine.containers.exec(ctx, j.helper, j.plan.Helper.Command, append(t.Request, '\n'), section.Stream(1), section.Stream(2))
 	switch {
 	case err != nil:
 		return fmt.Errorf("run %s in the helper: %w", t.Section, err)

@@ -176,7 +176,7 @@ type Step struct {
 
 // Section takes the output of one stage, byte for byte, and the executor's own lines.
 type Section interface {
-	Stream() io.Writer // one for each of stdout and stderr
+	Stream(fd int) io.Writer // one for each of stdout (1) and stderr (2)
 	Plain(format string, args ...any)
 	Close() error
 }

@@ -64,6 +64,6 @@ func ReleaseImage(version string) string { return "lced-runner:" + strings.TrimP
 // discard is a Section that goes nowhere, for what happens outside of a job.
 type discard struct{}
 
-func (discard) Stream() io.Writer    { return io.Discard }
+func (discard) Stream(int) io.Writer { return io.Discard }
 func (discard) Plain(string, ...any) {}
 func (discard) Close() error         { return nil }

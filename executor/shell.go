@@ -74,7 +74,7 @@ func (s *shell) run(ctx, stop context.Context, stage, script string, section Sec
 	}
 	a := s.armed
 	s.armed = nil
-	if err := errors.Join(a.out.release(section.Stream()), a.errw.release(section.Stream())); err != nil {
+	if err := errors.Join(a.out.release(section.Stream(1)), a.errw.release(section.Stream(2))); err != nil {
 		return err
 	}
 	interrupted := make(chan struct{})

@@ -85,9 +85,7 @@ func (l *life) perform(ctx, steps context.Context) (*executor.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range compiled.Masks {
-		l.trace.AddMask(m)
-	}
+	l.trace.AddMasks(compiled.Masks...)
 	for _, w := range compiled.Warnings {
 		l.trace.Warn("%s", w)
 	}

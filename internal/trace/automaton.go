@@ -3,9 +3,17 @@ package trace
 // automaton finds many strings at once in one pass (Aho and Corasick, 1975). It is read-only once made. State 0 is the
 // root: no string has begun.
 type automaton struct {
-	start [256]int32 // the root's children: nearly every byte of a log is looked up here and nowhere else
+	start [256]int32 // the root's children
 	nodes []node
+
+	// A word that begins in the next window bytes has its first window bytes by their end; the last two of them say how
+	// far the next word is at least (Wu and Manber, 1994). Nearly every byte of a log is passed over by it.
+	window int // length of the shortest word, at most longestWindow
+	jump   [1 << 16]uint8
 }
+
+// longestWindow keeps a jump in a byte.
+const longestWindow = 255
 
 // node stands for a string that one or more of the searched strings begin with. Children are a linked list, since
 // secrets rarely share beginnings: 24 bytes for each byte of a secret, where a table would need a thousand.
@@ -19,12 +27,29 @@ type node struct {
 
 // newAutomaton builds the automaton of the given strings. Empty ones are ignored.
 func newAutomaton(words []string) *automaton {
-	a := &automaton{nodes: make([]node, 1)}
+	a := &automaton{nodes: make([]node, 1), window: longestWindow}
 	for _, w := range words {
-		a.insert(w)
+		if w != "" {
+			a.insert(w)
+			a.window = min(a.window, len(w))
+		}
 	}
 	a.link()
+	a.measure(words)
 	return a
+}
+
+// measure fills the table of jumps.
+func (a *automaton) measure(words []string) {
+	for pair := range a.jump {
+		a.jump[pair] = uint8(a.window - 1)
+	}
+	for _, w := range words {
+		for end := 1; end < min(a.window, len(w)); end++ {
+			pair := &a.jump[int(w[end-1])<<8|int(w[end])]
+			*pair = min(*pair, uint8(a.window-1-end))
+		}
+	}
 }
 
 func (a *automaton) insert(word string) {
@@ -95,8 +120,25 @@ func (a *automaton) next(state int32, c byte) int32 {
 
 // skip returns how many bytes at the start of p no string begins with.
 func (a *automaton) skip(p []byte) int {
-	for i, c := range p {
-		if a.start[c] != 0 {
+	if len(a.nodes) == 1 {
+		return len(p)
+	}
+	i := 0
+	if a.window > 1 {
+		for i+a.window <= len(p) {
+			end := i + a.window
+			n := int(a.jump[int(p[end-2])<<8|int(p[end-1])])
+			if n == 0 {
+				if a.start[p[i]] != 0 {
+					return i
+				}
+				n = 1
+			}
+			i += n
+		}
+	}
+	for ; i < len(p); i++ {
+		if a.start[p[i]] != 0 {
 			return i
 		}
 	}

@@ -2,9 +2,9 @@
 //
 // The way of a byte:
 //
-//	Section.Write ─► filter ─► queue ─► limit ─► spool ─► Ship, Finish ─► Uploader
-//	                 hide       sections  cut at    file,     patches,
-//	                 secrets    in order  the size  CRC-32    final PUT
+//	Section.Stream ─► commands ─► filter ─► stamp ─► queue ─► limit ─► spool ─► Ship, Finish ─► Uploader
+//	                  ::add-mask::  hide      time of  sections  cut at    file,     patches,
+//	                                secrets   lines    in order  the size  CRC-32    final PUT
 //
 // Each stream has a filter of its own, so that a secret split over two writes is found although other streams write
 // in between. Sections that are open at the same time come out one after the other, in the order in which they were
@@ -14,6 +14,6 @@
 // Bytes that are not UTF-8 stay as they are. GitLab repairs them where it displays a log, and a log that was
 // downloaded raw then still holds what the job wrote.
 //
-// The package does not speak HTTP (the Uploader does), does not add timestamps to lines, and does not decide how a job
-// ends: it reports what the server said about the job and leaves the rest to the caller.
+// The package does not speak HTTP (the Uploader does), and does not decide how a job ends: it reports what the server said
+// about the job and leaves the rest to the caller.
 package trace

@@ -14,6 +14,7 @@ const (
 	boldYellow = "\x1b[33;1m"
 	boldCyan   = "\x1b[36;1m"
 	yellow     = "\x1b[0;33m"
+	grey       = "\x1b[0;37m"
 )
 
 func plainLine(text string) string { return clearLine + text + reset + "\n" }
@@ -52,7 +53,7 @@ func (t *Trace) line(style func(string) string, format string, args []any) {
 		return
 	}
 	between := &segment{}
-	t.queue.push(between)
+	t.queue.push(between, false)
 	t.queue.line(between, line)
 	t.queue.close(between)
 }

@@ -6,6 +6,8 @@ type queue struct {
 	out       limiter
 	segments  []*segment
 	lineStart bool // whether the output is at the start of a line
+	stamped   bool // every line has a header
+	marked    bool // the last segment ends, or will end, with a marker
 }
 
 // segment is a part of the log that comes out in one piece: a section, or lines between sections.
@@ -15,9 +17,16 @@ type segment struct {
 	begun     bool // something was written
 	lineStart bool // whether what was written ended a line
 	ownLine   bool // begins with a line of the runner's, which must not continue a line of an earlier segment
+	own       stamper
 }
 
-func (q *queue) push(s *segment) { q.segments = append(q.segments, s) }
+// push appends a segment; marked says whether its last words are a marker.
+func (q *queue) push(s *segment, marked bool) {
+	s.own = newStamper(q.stamped, runnerStream, 1)
+	s.own.continued = q.marked
+	q.marked = marked
+	q.segments = append(q.segments, s)
+}
 
 // text appends bytes of the job.
 func (q *queue) text(s *segment, p []byte) {
@@ -30,7 +39,7 @@ func (q *queue) text(s *segment, p []byte) {
 
 // marker appends a section marker. GitLab detaches what follows it from the line before.
 func (q *queue) marker(s *segment, marker string) {
-	q.put(s, []byte(marker))
+	q.put(s, s.own.write(nil, []byte(marker)))
 	s.lineStart = true
 }
 
@@ -43,7 +52,21 @@ func (q *queue) line(s *segment, line string) {
 	case !s.begun && !first:
 		s.ownLine = true
 	}
-	q.text(s, []byte(line))
+	q.text(s, s.own.write(nil, []byte(line)))
+}
+
+// aside puts a line that belongs to no segment into the one that is being shown.
+func (q *queue) aside(line []byte) {
+	if len(q.segments) == 0 {
+		between := &segment{}
+		q.push(between, false)
+		defer q.close(between)
+	}
+	shown := q.segments[0]
+	if shown.begun && !shown.lineStart || !shown.begun && !q.lineStart {
+		line = append([]byte("\n"), line...)
+	}
+	q.text(shown, line)
 }
 
 func (q *queue) put(s *segment, p []byte) {

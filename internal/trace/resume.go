@@ -13,8 +13,8 @@ import (
 )
 
 // Resume continues the log that an earlier process left in the spool file, after a crash for example: Sum covers all of it,
-// and sections that were open at the cut are closed. What the server already has is found out by its first refusal
-// (416), so the spool keeps no offset. An error that is fs.ErrNotExist means that there is no such log.
+// sections that were open at the cut are closed, and lines have headers if those in the file have. What the server already
+// has is found out by its first refusal (416), so the spool keeps no offset. An error that is fs.ErrNotExist means that there is no such log.
 func Resume(opts Options) (*Trace, error) {
 	file, err := os.OpenFile(opts.Path, os.O_RDWR, 0o600)
 	if err != nil {
@@ -25,6 +25,7 @@ func Resume(opts Options) (*Trace, error) {
 		live = io.Discard
 	}
 	s := &spool{file: file, live: live}
+	stamped := s.stamped()
 	open, err := s.read()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read spool file of an earlier job log: %w", err), file.Close())
@@ -37,17 +38,24 @@ func Resume(opts Options) (*Trace, error) {
 		spool:   s,
 		markers: opts.Sections,
 		secrets: newSecrets(opts.Masks, opts.Prefixes),
-		queue:   queue{out: limiter{limit: limit, spool: s, size: s.sum.Size, over: s.sum.Size >= limit}},
+		queue:   queue{out: limiter{limit: limit, spool: s, size: s.sum.Size, over: s.sum.Size >= limit}, lineStart: stamped, stamped: stamped},
 	}
 	if t.markers && !t.queue.out.over {
 		between := &segment{}
-		t.queue.push(between)
+		t.queue.push(between, true)
 		for _, name := range slices.Backward(open) {
 			t.queue.marker(between, endMarker(name, time.Now()))
 		}
 		t.queue.close(between)
 	}
 	return t, nil
+}
+
+// stamped reports whether the lines have headers; a log begins with a line of the runner's.
+func (s *spool) stamped() bool {
+	first := make([]byte, len("2006-01-02T15:04:05.000000Z 00O "))
+	n, _ := s.file.ReadAt(first, 0) // an empty log has none
+	return regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z 00O[ +]`).Match(first[:n])
 }
 
 // read sums up the file, leaves it at its end, and returns the sections that have begun and not ended, in order.

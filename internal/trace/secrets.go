@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,27 +11,48 @@ type secrets struct {
 	masks    atomic.Pointer[automaton]
 	prefixes *automaton
 
-	mu     sync.Mutex
-	values []string // what masks was made of
+	mu    sync.Mutex
+	known map[string]bool // what masks was made of
+	added int             // bytes of values that the job itself hides
 }
 
 func newSecrets(masks, prefixes []string) *secrets {
-	s := &secrets{prefixes: newAutomaton(append(tokenPrefixes(), prefixes...))}
+	s := &secrets{prefixes: newAutomaton(append(tokenPrefixes(), prefixes...)), known: map[string]bool{}}
 	s.add(masks...)
 	return s
 }
 
-// add hides more values: trimmed, without empty ones, each once.
+// add hides more values: trimmed, without empty ones, and their encodings.
 func (s *secrets) add(values ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range values {
 		v = strings.TrimSpace(v)
-		if v != "" && !slices.Contains(s.values, v) {
-			s.values = append(s.values, v)
+		if v == "" || s.known[v] {
+			continue
+		}
+		s.known[v] = true
+		for _, form := range encodings(v) {
+			s.known[form] = true
 		}
 	}
-	s.masks.Store(newAutomaton(s.values))
+	words := make([]string, 0, len(s.known))
+	for v := range s.known {
+		words = append(words, v)
+	}
+	s.masks.Store(newAutomaton(words))
+}
+
+// addOfJob hides one more value because the job says so, unless these values take too much memory.
+func (s *secrets) addOfJob(value string) bool {
+	s.mu.Lock()
+	s.added += len(value)
+	ok := s.added <= mostAdded
+	s.mu.Unlock()
+	if ok {
+		s.add(value)
+	}
+	return ok
 }
 
 // hide returns a whole text without its secrets.

@@ -16,22 +16,32 @@ type Section struct {
 
 	mu      sync.Mutex
 	segment segment
-	own     stream
+	own     *stream
 	more    []*stream
 	closed  bool
 }
 
 // stream is one writer into a section, with a filter of its own.
 type stream struct {
-	section *Section
-	filter  filter
+	section  *Section
+	commands commandFilter
+	filter   filter
+	stamp    stamper
+	stamped  []byte // kept to be used again
+}
+
+func (s *Section) newStream(fd int) *stream {
+	t := s.trace
+	w := &stream{section: s, filter: newFilter(t.secrets), stamp: newStamper(t.queue.stamped, jobStream, fd)}
+	w.commands.hide = t.secrets.addOfJob
+	return w
 }
 
 // Section opens a section. The name is one that GitLab accepts ([a-zA-Z0-9_.-]+) and dashboards know; the title is
 // what users see. Its start is now, even if earlier sections are still open and it is displayed later.
 func (t *Trace) Section(name, title string) *Section {
 	s := &Section{trace: t, name: name}
-	s.own = stream{section: s, filter: newFilter(t.secrets)}
+	s.own = s.newStream(1)
 	title = titleLine(t.secrets.hide(title))
 
 	t.mu.Lock()
@@ -41,7 +51,7 @@ func (t *Trace) Section(name, title string) *Section {
 		return s
 	}
 	t.open = append(t.open, s)
-	t.queue.push(&s.segment)
+	t.queue.push(&s.segment, t.markers)
 	if t.markers {
 		t.queue.marker(&s.segment, startMarker(name, time.Now()))
 	}
@@ -49,12 +59,13 @@ func (t *Trace) Section(name, title string) *Section {
 	return s
 }
 
-// Stream returns one more writer into the section. A container's standard output and standard error need one each:
-// within one writer, a secret that is split over two writes would hide from the masks if the other stream wrote in between.
-func (s *Section) Stream() io.Writer {
+// Stream returns one more writer into the section, for a container's standard output (fd 1) or standard error (fd 2). They
+// need one each: within one writer, a secret that is split over two writes would hide from the masks if the other stream
+// wrote in between.
+func (s *Section) Stream(fd int) io.Writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := &stream{section: s, filter: newFilter(s.trace.secrets)}
+	w := s.newStream(fd)
 	s.more = append(s.more, w)
 	return w
 }
@@ -73,11 +84,27 @@ func (w *stream) Write(p []byte) (int, error) {
 	if t.full() { // a job may go on to write gigabytes
 		return len(p), nil
 	}
-	text := w.filter.write(p)
+	text := w.stamps(w.filter.write(w.commands.write(p)))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.queue.text(&s.segment, text)
 	return len(p), nil
+}
+
+// stamps is the last step of the stream.
+func (w *stream) stamps(text []byte) []byte {
+	if w.stamp.source == "" {
+		return text
+	}
+	w.stamped = w.stamp.write(w.stamped[:0], text)
+	return w.stamped
+}
+
+// flush returns what the steps hold back; the stream has ended.
+func (w *stream) flush() []byte {
+	out := w.stamp.write(nil, w.filter.write(w.commands.flush()))
+	out = w.stamp.write(out, w.filter.flush())
+	return w.stamp.flush(out)
 }
 
 // Info appends a line of the runner's own in bold green.
@@ -115,9 +142,9 @@ func (s *Section) Close() error {
 	s.closed = true
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, w := range append([]*stream{&s.own}, s.more...) {
-		t.queue.text(&s.segment, w.filter.flush())
-		w.filter = filter{} // a caller may keep the section long after its buffers are of use
+	for _, w := range append([]*stream{s.own}, s.more...) {
+		t.queue.text(&s.segment, w.flush())
+		*w = stream{section: s} // a caller may keep the section long after its buffers are of use
 	}
 	if t.markers {
 		t.queue.marker(&s.segment, endMarker(s.name, time.Now()))

@@ -22,6 +22,8 @@ type Options struct {
 	Prefixes []string
 	// Sections says whether the server understands section markers: features.trace_sections.
 	Sections bool
+	// Timestamps puts the time before each line, in the format that GitLab reads from 17.2 on.
+	Timestamps bool
 	// Live, if set, gets a copy of everything that reaches the spool. Its errors are ignored.
 	Live io.Writer
 }
@@ -61,13 +63,13 @@ func Open(opts Options) (*Trace, error) {
 		spool:   spool,
 		markers: opts.Sections,
 		secrets: newSecrets(opts.Masks, opts.Prefixes),
-		queue:   queue{out: limiter{limit: limit, spool: spool}, lineStart: true},
+		queue:   queue{out: limiter{limit: limit, spool: spool}, lineStart: true, stamped: opts.Timestamps},
 	}, nil
 }
 
-// AddMask hides one more value from now on. It must be called before any output that may hold the value: what was
-// written before stays as it is.
-func (t *Trace) AddMask(value string) { t.secrets.add(value) }
+// AddMasks hides more values from now on. It must be called before any output that may hold them: what was written
+// before stays as it is.
+func (t *Trace) AddMasks(values ...string) { t.secrets.add(values...) }
 
 // Close ends the log: open sections are closed in the order of their opening, and what was held back comes out.
 // Nothing is appended afterwards; lines and sections that come later are discarded. The spool stays readable for

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,7 +142,7 @@ func TestStreamsOfASectionDoNotMix(t *testing.T) {
 	t.Parallel()
 	tr := openTrace(t, Options{Masks: []string{"secret"}})
 	s := tr.Section("a", "A")
-	stderr := s.Stream()
+	stderr := s.Stream(2)
 	io.WriteString(s, "se")
 	io.WriteString(stderr, "sec")
 	io.WriteString(s, "cret ")
@@ -321,7 +322,7 @@ func TestConcurrentSections(t *testing.T) {
 	}
 	wg.Go(func() {
 		for n := range writes {
-			tr.AddMask(fmt.Sprint("mask ", n))
+			tr.AddMasks(fmt.Sprint("mask ", n))
 			tr.Info("line %d", n)
 			tr.sum()
 		}
@@ -342,19 +343,57 @@ func TestConcurrentSections(t *testing.T) {
 	}
 }
 
-func BenchmarkSectionWrite(b *testing.B) {
-	tr, err := Open(Options{Path: filepath.Join(b.TempDir(), "log"), Limit: 1 << 40, Masks: []string{"secret", "password"}})
-	if err != nil {
-		b.Fatal(err)
+// BenchmarkTrace is the whole way of a byte, in chunks as an engine sends them and line by line.
+func BenchmarkTrace(b *testing.B) {
+	line := "drwxr-xr-x 2 root root 4096 Nov 23 14:21 go/pkg/mod/github.com/example/module@v1.2.3/file_test.go: ok\n"
+	var masks []string
+	for i := range 30 {
+		masks = append(masks, strings.Repeat(string(rune('a'+i%26)), 3)+"-secret-value-"+string(rune('a'+i%26)))
 	}
+	for _, bb := range []struct {
+		name       string
+		timestamps bool
+		chunk      string
+	}{
+		{"chunks", false, strings.Repeat(line, 32<<10/len(line))},
+		{"chunks with timestamps", true, strings.Repeat(line, 32<<10/len(line))},
+		{"lines", false, line},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			tr, err := Open(Options{Path: filepath.Join(b.TempDir(), "log"), Limit: 1 << 40, Masks: masks, Timestamps: bb.timestamps})
+			if err != nil {
+				b.Fatal(err)
+			}
+			w := tr.Section("s", "S").Stream(1)
+			chunk := []byte(bb.chunk)
+			b.SetBytes(int64(len(chunk)))
+			b.ReportAllocs()
+			for b.Loop() {
+				w.Write(chunk)
+			}
+			if err := tr.Remove(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
+// TestLongLinesAndBinary sends a line of 10 MB and bytes of every kind through every step.
+func TestLongLinesAndBinary(t *testing.T) {
+	t.Parallel()
+	random := make([]byte, 1<<20)
+	rand.NewChaCha8([32]byte{1}).Read(random)
+	text := strings.Repeat("0123456789", 1<<20) + string(random) + "\r\n\x00\x1b"
+	tr := openTrace(t, Options{Limit: 1 << 30, Masks: []string{"a value that is not there"}})
 	s := tr.Section("s", "S")
-	line := []byte("drwxr-xr-x 2 root root 4096 Nov 23 14:21 go/pkg/mod/github.com/example/module@v1.2.3/file_test.go: ok\n")
-	b.SetBytes(int64(len(line)))
-	b.ReportAllocs()
-	for b.Loop() {
-		s.Write(line)
+	out := s.Stream(1)
+	for rest := text; rest != ""; {
+		n := min(32<<10, len(rest))
+		io.WriteString(out, rest[:n])
+		rest = rest[n:]
 	}
-	if err := tr.Remove(); err != nil {
-		b.Fatal(err)
+	s.Close()
+	if got := closeTrace(t, tr); got != titleLine("S")+text {
+		t.Errorf("%d bytes come out, which are not the %d that went in", len(got), len(text))
 	}
 }
