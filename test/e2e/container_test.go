@@ -63,14 +63,14 @@ func TestCompose(t *testing.T) {
 }
 
 // TestOwnImage starts the runner as gitlab-runner's images are started, from an image that no name leads to: its helpers
-// can only be made from it if the runner finds out what it runs from.
+// can only be made from it if the runner finds out what it runs from, which its host name does not tell.
 func TestOwnImage(t *testing.T) {
 	t.Parallel()
 	w := prepareWorld(t, nil)
 	w.moveTo(t.TempDir())
 	w.configure(plainConfig)
 	image := w.unnamedImage("lced-runner:dev")
-	id := strings.TrimSpace(command(t, "", "docker", "run", "-d",
+	id := strings.TrimSpace(command(t, "", "docker", "run", "-d", "--hostname", "board",
 		"-v", w.dir+":/etc/gitlab-runner", "-v", "/var/run/docker.sock:/var/run/docker.sock",
 		image, "run", "--user=gitlab-runner", "--working-directory=/home/gitlab-runner"))
 	t.Cleanup(func() {
