@@ -47,6 +47,10 @@ func (s *starter) awaitPorts(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if host == "" {
+			s.warnService(ctx, target{Service: svc.Title}, id, svc.Ready.Timeout)
+			continue
+		}
 		targets = append(targets, target{Service: svc.Title, Host: host, Ports: ports})
 		ids = append(ids, id)
 		network = networkOf(&svc.Container)
@@ -124,7 +128,7 @@ func networkOf(c *Container) string {
 }
 
 // reachable is the name under which the prober finds a service. On a network with the engine's name server it is the
-// short id, which stops resolving when the service ends: that is how the prober notices.
+// short id, which stops resolving when the service ends: that is how the prober notices. Empty: it has ended already.
 func (s containers) reachable(ctx context.Context, id string, svc *Service) (string, error) {
 	switch {
 	case len(svc.Networks) > 0:
@@ -135,7 +139,7 @@ func (s containers) reachable(ctx context.Context, id string, svc *Service) (str
 	return s.address(ctx, id, networkOf(&svc.Container))
 }
 
-// address is a container's address on a network.
+// address is a container's address on a network; empty once it has ended.
 func (s containers) address(ctx context.Context, id, network string) (string, error) {
 	res, err := s.docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
@@ -147,5 +151,5 @@ func (s containers) address(ctx context.Context, id, network string) (string, er
 			return a.String(), nil
 		}
 	}
-	return "", fmt.Errorf("service container %s has no address on network %s: it has already ended", id, network)
+	return "", nil
 }

@@ -167,6 +167,9 @@ func (s *starter) serviceHosts(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		if address == "" {
+			continue // it has ended; whether that matters is for who waits for it
+		}
 		for _, alias := range svc.HostAliases {
 			hosts = append(hosts, alias+":"+address)
 		}

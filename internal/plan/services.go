@@ -84,7 +84,10 @@ func makeService(c *compiler, index int, one service, vols *volumes) (executor.S
 	case mode == "":
 		svc.Networks = []executor.Attachment{{Network: c.names.network, Aliases: one.aliases}}
 	case userNetwork(mode):
-		svc.Networks = []executor.Attachment{{Network: mode, Aliases: one.aliases}}
+		// Jobs that share a network share its names, too; the hosts file says which service is the job's own.
+		svc.Networks, svc.HostAliases = []executor.Attachment{{Network: mode, Aliases: one.aliases}}, one.aliases
+	case mode == "bridge" || mode == "default":
+		svc.Mode, svc.HostAliases = mode, one.aliases // a network without a name server
 	default:
 		svc.Mode = mode
 	}

@@ -104,6 +104,8 @@ func TestEntrypoints(t *testing.T) {
 	looks.Job.Image.Entrypoint = []string{"sh", "-c", `cat "$CI_PROJECT_DIR/hello.txt"; exec "$@"`, "sh"}
 	swallows := job("echo never")
 	swallows.Job.Image.Entrypoint = []string{"sh", "-c", "echo I do as I please"}
+	user := job("id -u", "echo mine >made-by-me", "cat made-by-me")
+	user.Job.Image.User = "1234:1234"
 	w := newWorld(t, plainConfig, map[string]string{"hello.txt": "hello from the checkout\n"})
 	w.play([]scenario{
 		{"image's own", after(in("lced-test/entrypoint:latest", `echo "FROM_ENTRYPOINT=<$FROM_ENTRYPOINT>"`), `echo "after: $FROM_ENTRYPOINT"`), func(t *testing.T, e ending) {
@@ -114,6 +116,7 @@ func TestEntrypoints(t *testing.T) {
 		{"job's own waits for the checkout", looks, succeeds("hello from the checkout\n", "from the script\n")},
 		{"one that swallows the command", swallows, lacks(fails("runner_system_failure", 0, "I do as I please\n", "its entrypoint must exec its arguments"), "never\n")},
 		{"image without a shell", in("lced-test/noshell:latest", "echo never"), lacks(fails("runner_configuration_error", 0, "lced-test/noshell:latest", "has no shell"), "never\n")},
+		{"user of the job", user, succeeds("\n1234\n", "mine\n")},
 		{"user of the image", in("lced-test/nonroot:latest", "id -u", "echo mine >made-by-me", "mkdir d && touch d/f", `cat made-by-me`), succeeds("\n1000\n", "mine\n")},
 		{"user of the image, no sources", with(in("lced-test/nonroot:latest", "id -u", "echo mine >made-by-me", "pwd && cat made-by-me"), "GIT_STRATEGY=none"), succeeds("\n1000\n", "mine\n")},
 	})

@@ -5,7 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/moby/moby/client"
+
 	"lced-runner/internal/ciyaml"
+	"lced-runner/internal/config"
 	"lced-runner/internal/coordinator"
 )
 
@@ -38,8 +41,31 @@ func (w *world) play(scenarios []scenario) {
 	}
 	for i, s := range scenarios {
 		job, log := w.await(ids[i])
-		w.t.Run(s.name, func(t *testing.T) { s.check(t, ending{job, log}) })
+		running := w.runningContainers(ids[i])
+		w.t.Run(s.name, func(t *testing.T) {
+			s.check(t, ending{job, log})
+			if len(running) > 0 {
+				t.Errorf("GitLab was told of the job's end while %v still ran", running)
+			}
+		})
 	}
+}
+
+// runningContainers are the names of a job's containers that still run.
+func (w *world) runningContainers(job int64) []string {
+	w.t.Helper()
+	id, _ := config.SystemID(w.dir)
+	list, err := w.docker.ContainerList(w.t.Context(), client.ContainerListOptions{
+		Filters: client.Filters{}.Add("label", "lced.runner="+id, fmt.Sprintf("com.gitlab.gitlab-runner.job.id=%d", job)),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var names []string
+	for _, c := range list.Items {
+		names = append(names, c.Names...)
+	}
+	return names
 }
 
 // in is a job in an image.

@@ -21,9 +21,13 @@ func listener(alias, after string) ciyaml.Service {
 	}
 }
 
+// dyingService ends as soon as it starts.
+func dyingService() ciyaml.Service {
+	return ciyaml.Service{Image: ciyaml.Image{Name: "lced-test/dying:latest"}, Alias: "db"}
+}
+
 func TestServices(t *testing.T) {
 	t.Parallel()
-	dying := ciyaml.Service{Image: ciyaml.Image{Name: "lced-test/dying:latest"}, Alias: "db"}
 	commanded := ciyaml.Service{
 		Image: ciyaml.Image{Name: "busybox:latest", Entrypoint: []string{"sh", "-c"}}, Alias: "web",
 		Command: []string{`hostname -i >/builds/address; while :; do echo "hello from $CI_JOB_NAME" | nc -l -p 80; done`},
@@ -41,7 +45,7 @@ func TestServices(t *testing.T) {
 			succeeds()(t, e)
 			e.times(t, "+PONG\n", 2)
 		}},
-		{"a service that dies", beside(job("echo the job goes on"), dying), succeeds(
+		{"a service that dies", beside(job("echo the job goes on"), dyingService()), succeeds(
 			"WARNING:", "probably didn't start properly", "exit code 3", "database directory /data is missing", "\nthe job goes on\n")},
 		{"entrypoint and command of the job", beside(job("until nc web 80 </dev/null; do sleep 0.1; done"), commanded), succeeds("hello from job\n")},
 		{"service that cannot be had", beside(job("echo never"), ciyaml.Service{Image: ciyaml.Image{Name: "lced-test/no-such", PullPolicy: []string{"if-not-present"}}}), lacks(func(t *testing.T, e ending) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -140,40 +139,48 @@ func TestGitRepositories(t *testing.T) {
 func TestNoneIsOneContainer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
-	started := w.startedContainers(with(job("true"), "GIT_STRATEGY=none"))
-	if len(started) != 1 || !strings.HasSuffix(started[0], "-build") {
-		t.Errorf("a job without sources starts %v, want its build container only", started)
-	}
-	started = w.startedContainers(job("true"))
-	if len(started) != 2 {
-		t.Errorf("a job with sources starts %v, want its helper and its build container", started)
+	for _, tt := range []struct {
+		spec coordinator.JobSpec
+		want int
+	}{
+		{with(job("true"), "GIT_STRATEGY=none"), 1},
+		{job("true"), 2}, // and the helper
+		{with(after(job("true"), "true"), "GIT_STRATEGY=none"), 2}, // the same container, twice
+	} {
+		started := w.watchStarts()
+		if j, log := w.run(tt.spec); j.State != coordinator.StateSuccess {
+			t.Fatalf("state %s\n%s", j.State, log)
+		}
+		if names := started(); len(names) != tt.want {
+			t.Errorf("the job starts %v, want %d starts", names, tt.want)
+		}
 	}
 }
 
-// startedContainers runs a job and returns the names of the containers that the engine started for it.
-func (w *world) startedContainers(spec coordinator.JobSpec) []string {
+// watchStarts listens to the engine. The function that it returns waits until a build container is removed, and gives the names
+// of the job containers that were started until then, one for each start.
+func (w *world) watchStarts() (started func() []string) {
 	w.t.Helper()
 	id, _ := config.SystemID(w.dir)
 	stream := w.docker.Events(w.t.Context(), client.EventsListOptions{
 		Filters: client.Filters{}.Add("label", "lced.runner="+id, "com.gitlab.gitlab-runner.job.id").Add("type", string(events.ContainerEventType)),
 	})
-	if j, log := w.run(spec); j.State != coordinator.StateSuccess {
-		w.t.Fatalf("state %s\n%s", j.State, log)
-	}
-	var names []string
-	for {
-		select {
-		case e := <-stream.Messages:
-			name := e.Actor.Attributes["name"]
-			switch {
-			case e.Action == events.ActionStart:
-				names = append(names, name)
-			case e.Action == events.ActionDestroy && strings.HasSuffix(name, "-build"):
-				slices.Sort(names)
-				return names
+	return func() []string {
+		w.t.Helper()
+		var names []string
+		for {
+			select {
+			case e := <-stream.Messages:
+				name := e.Actor.Attributes["name"]
+				switch {
+				case e.Action == events.ActionStart:
+					names = append(names, name)
+				case e.Action == events.ActionDestroy && strings.HasSuffix(name, "-build"):
+					return names
+				}
+			case err := <-stream.Err:
+				w.t.Fatal(err)
 			}
-		case err := <-stream.Err:
-			w.t.Fatal(err)
 		}
 	}
 }
