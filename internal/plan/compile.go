@@ -8,6 +8,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lced-runner/dind"
@@ -154,6 +155,9 @@ func supported(job *jobapi.Job) error {
 	return nil
 }
 
+// warn adds a line for the head of the job log, once: what several images share is looked at several times.
 func (c *compiler) warn(format string, args ...any) {
-	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+	if text := fmt.Sprintf(format, args...); !slices.Contains(c.warnings, text) {
+		c.warnings = append(c.warnings, text)
+	}
 }

@@ -93,7 +93,7 @@ func registryKey(registry string) string {
 		path = ""
 	}
 	host = dockerHub(strings.ToLower(host))
-	if host == "docker.io" && strings.HasPrefix(path, "v1") {
+	if path = strings.Trim(path, "/"); host == "docker.io" && path == "v1" {
 		path = ""
 	}
 	return strings.Trim(host+"/"+path, "/")

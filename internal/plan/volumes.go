@@ -123,7 +123,7 @@ func (vols *volumes) addCertificates(c *compiler, certs *dind.Certs) error {
 // isProtected reports whether the job's volumes are those of protected refs, which no other job may fill.
 func isProtected(c *compiler) bool {
 	for _, ca := range c.Job.Cache {
-		if strings.HasSuffix(ca.Key, "-protected") && !strings.HasSuffix(ca.Key, "-non_protected") {
+		if strings.HasSuffix(ca.Key, "-protected") { // the others end in -non_protected
 			return true
 		}
 	}
