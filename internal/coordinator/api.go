@@ -71,6 +71,7 @@ func (a *api) serve(endpoint Endpoint, answer func(*http.Request, []byte) reply)
 		}
 		out := answer(r, body)
 		if fault != nil && fault.Lose {
+			a.board.unheard(id)
 			hangUp(w)
 			return
 		}

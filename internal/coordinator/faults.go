@@ -85,6 +85,15 @@ func (b *board) nextFault(endpoint Endpoint, job int64) *Fault {
 	return nil
 }
 
+// unheard forgets that the runner was told where a job's log ends, since that answer was lost.
+func (b *board) unheard(job int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if j, ok := b.jobs[job]; ok {
+		j.mismatches = 0
+	}
+}
+
 // apply waits, answers or cuts. It says whether the call is over.
 func (f *Fault) apply(ctx context.Context, w http.ResponseWriter) (over bool) {
 	if f == nil {

@@ -83,13 +83,15 @@ func TestCutConnection(t *testing.T) {
 	job := c.lease(JobSpec{})
 	header := map[string]string{"Content-Type": "text/plain", "Job-Token": job.token, "Content-Range": "0-0"}
 	c.server.Inject(Fault{Endpoint: EndpointTrace, Cut: true})
-	c.server.Inject(Fault{Endpoint: EndpointTrace, Lose: true})
-	for _, want := range []string{"", "x"} {
+	c.server.Inject(Fault{Endpoint: EndpointTrace, Lose: true, Times: 2})
+	for _, want := range []string{"", "x", "x"} {
 		if out, err := c.send("PATCH", "/jobs/1/trace?debug_trace=false", strings.NewReader("x"), header); err == nil {
 			t.Errorf("answered %d, want a cut connection", out.status)
 		}
 		wantEqual(t, "trace", want, string(c.server.Trace(job.id)))
 	}
+	// Nothing that was lost tells the runner that its log arrived, so it is right to send it again.
+	wantStatus(t, "patch", job.patch(0, "x", nil), http.StatusRequestedRangeNotSatisfiable, StateRunning)
 	c.wantViolations()
 }
 

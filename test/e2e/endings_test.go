@@ -206,7 +206,7 @@ func TestFaults(t *testing.T) {
 		{"still storing", []coordinator.Fault{{Endpoint: coordinator.EndpointFinal, Status: 202, Times: 2}}},
 		{"server errors", []coordinator.Fault{{Endpoint: coordinator.EndpointTrace, Status: 500, Times: 3}, {Endpoint: coordinator.EndpointTrace, Status: 503, Times: 3}, {Endpoint: coordinator.EndpointFinal, Status: 502, Times: 2}}},
 		{"connection cut", []coordinator.Fault{{Endpoint: coordinator.EndpointTrace, Cut: true, Times: 3}, {Endpoint: coordinator.EndpointFinal, Cut: true}}},
-		{"answers lost", []coordinator.Fault{{Endpoint: coordinator.EndpointTrace, Lose: true}, {Endpoint: coordinator.EndpointFinal, Lose: true}}},
+		{"answers lost", []coordinator.Fault{{Endpoint: coordinator.EndpointTrace, Lose: true, Times: 2}, {Endpoint: coordinator.EndpointFinal, Lose: true}}},
 		{"long outage", []coordinator.Fault{{Endpoint: coordinator.EndpointTrace, Status: 502, Times: 25}}},
 		{"running not answered", []coordinator.Fault{{Endpoint: coordinator.EndpointUpdate, Status: 500, Times: 2}}},
 	}
