@@ -37,7 +37,7 @@ func outcomeOf(err error, timeout time.Duration) outcome {
 	}
 	switch {
 	case errors.Is(err, errTimeout):
-		return fail(jobapi.ReasonJobExecutionTimeout, ": execution took longer than %v seconds", timeout)
+		return fail(jobapi.ReasonJobExecutionTimeout, ": execution took longer than %v seconds", timeout) // gitlab-runner's words, odd as they are
 	case errors.Is(err, executor.ErrStepTimeout):
 		return fail(jobapi.ReasonJobExecutionTimeout, ": %v", err)
 	case errors.Is(err, executor.ErrCanceled), errors.Is(err, errOver):

@@ -80,6 +80,7 @@ func (h *health) pause(err error, e *entry, interval time.Duration) time.Duratio
 		*h = health{}
 		return interval
 	case jobapi.Unhealthy(err):
+		h.failed = 0
 		h.refused++
 		e.log.Error("GitLab refuses this runner", "error", err)
 		if h.refused >= e.config.UnhealthyLimit {
