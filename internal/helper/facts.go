@@ -17,8 +17,12 @@ func Facts(routes, resolvConf io.Reader, mtu func(device string) (int, error), o
 		DNS    []string `json:"dns"`
 		Search []string `json:"search"`
 	}{}
+	device, err := defaultRoute(routes)
+	if err != nil {
+		return fmt.Errorf("read the routes: %w", err)
+	}
 	// A host without a default route has no MTU that matters.
-	if device := defaultRoute(routes); device != "" {
+	if device != "" {
 		n, err := mtu(device)
 		if err != nil {
 			return fmt.Errorf("read the MTU of %s: %w", device, err)
@@ -52,8 +56,8 @@ func InterfaceMTU(device string) (int, error) {
 
 // defaultRoute is the interface of the default route in the text of /proc/net/route, whose second column is the
 // destination in hexadecimal; with several, that of the lowest metric, its seventh column.
-func defaultRoute(routes io.Reader) string {
-	device, best := "", 0
+func defaultRoute(routes io.Reader) (device string, err error) {
+	best := 0
 	lines := bufio.NewScanner(routes)
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
@@ -65,5 +69,5 @@ func defaultRoute(routes io.Reader) string {
 			device, best = words[0], metric
 		}
 	}
-	return device
+	return device, lines.Err()
 }
