@@ -26,7 +26,7 @@ func (n networks) create(ctx context.Context, spec *Network, labels map[string]s
 	switch {
 	case err == nil:
 		return nil
-	case strings.Contains(err.Error(), "address pools"):
+	case strings.Contains(err.Error(), "address pool"): // "pool among the defaults" before engine 26, "pools have been fully subnetted" since
 		return fmt.Errorf("create the job's network %s: the engine has no free subnet left (%w): remove unused networks with `docker network prune`, or give the engine more default-address-pools", spec.Name, err)
 	}
 	return fmt.Errorf("create the job's network %s: %w", spec.Name, err)
