@@ -20,6 +20,7 @@ type jobKeywords struct {
 	tags         []string
 	timeout      *time.Duration
 	preGet       []string
+	artifacts    *Artifacts
 }
 
 func (k *jobKeywords) has(keyword string) bool {
@@ -58,6 +59,8 @@ func (r reader) keyword(into *jobKeywords, e entry, owner string) (known bool, e
 		into.timeout, err = r.timeout(e.value, what)
 	case "hooks":
 		into.preGet, err = r.hooks(e.value, owner)
+	case "artifacts":
+		into.artifacts, err = r.artifacts(e.value, owner)
 	default:
 		return false, nil
 	}
@@ -66,7 +69,7 @@ func (r reader) keyword(into *jobKeywords, e entry, owner string) (known bool, e
 
 func isInheritable(keyword string) bool {
 	switch keyword {
-	case "image", "services", "before_script", "after_script", "tags", "timeout", "hooks":
+	case "image", "services", "before_script", "after_script", "tags", "timeout", "hooks", "artifacts":
 		return true
 	}
 	return false
@@ -110,6 +113,7 @@ func (r reader) job(e entry, defaults jobKeywords, stages []string) (Job, error)
 func (j *Job) inherit(k jobKeywords) {
 	j.Image, j.Services, j.Tags = k.image, k.services, k.tags
 	j.BeforeScript, j.AfterScript, j.PreGetSources = k.beforeScript, k.afterScript, k.preGet
+	j.Artifacts = k.artifacts
 	if k.timeout != nil {
 		j.Timeout = *k.timeout
 	}
@@ -118,7 +122,7 @@ func (j *Job) inherit(k jobKeywords) {
 func (r reader) jobOnlyKeyword(job *Job, e entry, owner string) (known bool, err error) {
 	what := fmt.Sprintf("%q of %s", e.key, owner)
 	switch e.key {
-	case "script", "variables", "stage", "when", "allow_failure":
+	case "script", "variables", "stage", "when", "allow_failure", "dependencies", "needs":
 		if e.value.isNull() {
 			return true, nil
 		}
@@ -134,6 +138,10 @@ func (r reader) jobOnlyKeyword(job *Job, e entry, owner string) (known bool, err
 		job.When, err = r.oneOf(e.value, what, "on_success", "on_failure", "always", "manual", "never")
 	case "allow_failure":
 		err = r.allowFailure(job, e.value, what)
+	case "dependencies":
+		job.Dependencies, err = r.stringList(e.value, what)
+	case "needs":
+		job.Needs, err = r.needs(e.value, what)
 	default:
 		return false, nil
 	}

@@ -42,6 +42,9 @@ func Parse(data []byte, file string) (*Pipeline, error) {
 		}
 		pipeline.Jobs = append(pipeline.Jobs, job)
 	}
+	if err := r.checkReferences(pipeline); err != nil {
+		return nil, err
+	}
 	return pipeline, r.anyOrdinaryJob(pipeline, root.line)
 }
 

@@ -201,7 +201,7 @@ func TestParseErrors(t *testing.T) {
 		"no jobs":              {"stages: [a]\n.x: {script: x}\n", "no visible job"},
 		"only .pre":            {"j: {script: x, stage: .pre}\n", "only jobs of the stages .pre and .post"},
 		"include":              {"j: {script: x}\ninclude: x.yml\n", `ci.yml:2: keyword "include" is not supported by exec yet`},
-		"needs":                {"j:\n  script: x\n  needs: []\n", `ci.yml:3: keyword "needs" of job "j" is not supported by exec yet`},
+		"retry":                {"j:\n  script: x\n  retry: 1\n", `ci.yml:3: keyword "retry" of job "j" is not supported by exec yet`},
 		"retry in default":     {"default:\n  retry: 1\nj: {script: x}\n", `ci.yml:2: keyword "retry" of default is not supported by exec yet`},
 		"image in both":        {"default:\n  image: a\nimage: b\nj: {script: x}\n", `ci.yml:3: "image" is both in default and at the top level`},
 		"image in both, later": {"image: b\ndefault:\n  image: a\nj: {script: x}\n", `ci.yml:3: "image" is both in default and at the top level`},

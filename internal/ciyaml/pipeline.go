@@ -36,6 +36,11 @@ type Job struct {
 	AllowedExitCodes []int
 	Timeout          time.Duration // 0: the project's
 	PreGetSources    []string      // hooks:pre_get_sources_script
+	Artifacts        *Artifacts    // nil: none
+	// Dependencies are the jobs whose artifacts are downloaded; nil: those of Needs, else of all earlier stages.
+	Dependencies []string
+	// Needs are the jobs that this one waits for; nil: all earlier stages.
+	Needs []Need
 }
 
 // Variable is one entry of variables. Raw is expand: false, that is: references in Value stay as they are.
