@@ -20,7 +20,10 @@ type Report struct {
 	Paths  []string
 }
 
-func (r reader) artifacts(value node, owner string) (*Artifacts, error) {
+// artifactsReader reads artifacts: out of resolved nodes.
+type artifactsReader struct{ source }
+
+func (r artifactsReader) artifacts(value node, owner string) (*Artifacts, error) {
 	what := `"artifacts" of ` + owner
 	if value.kind != yamlMapping {
 		return nil, r.errorf(value.line, "%s must be a mapping, this is %s", what, value.describe())
@@ -40,7 +43,7 @@ func (r reader) artifacts(value node, owner string) (*Artifacts, error) {
 	return out, nil
 }
 
-func (r reader) artifactKeyword(out *Artifacts, e entry, what string) (err error) {
+func (r artifactsReader) artifactKeyword(out *Artifacts, e entry, what string) (err error) {
 	switch e.key {
 	case "name":
 		out.Name, err = r.text(e.value, what)
@@ -66,7 +69,7 @@ func (r reader) artifactKeyword(out *Artifacts, e entry, what string) (err error
 	return err
 }
 
-func (r reader) reports(value node, what string) ([]Report, error) {
+func (r artifactsReader) reports(value node, what string) ([]Report, error) {
 	if value.kind != yamlMapping {
 		return nil, r.errorf(value.line, "%s must be a mapping, this is %s", what, value.describe())
 	}
@@ -84,7 +87,7 @@ func (r reader) reports(value node, what string) ([]Report, error) {
 	return out, nil
 }
 
-func (r reader) report(e entry, what string) (Report, error) {
+func (r artifactsReader) report(e entry, what string) (Report, error) {
 	if e.key == "coverage_report" {
 		return r.coverageReport(e.value, what)
 	}
@@ -103,7 +106,7 @@ func (r reader) report(e entry, what string) (Report, error) {
 }
 
 // coverageReport reads the form that names its format beside the path.
-func (r reader) coverageReport(value node, what string) (Report, error) {
+func (r artifactsReader) coverageReport(value node, what string) (Report, error) {
 	format, hasFormat := value.get("coverage_format")
 	path, hasPath := value.get("path")
 	if !hasFormat || !hasPath {

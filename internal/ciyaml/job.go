@@ -60,7 +60,7 @@ func (r reader) keyword(into *jobKeywords, e entry, owner string) (known bool, e
 	case "hooks":
 		into.preGet, err = r.hooks(e.value, owner)
 	case "artifacts":
-		into.artifacts, err = r.artifacts(e.value, owner)
+		into.artifacts, err = artifactsReader{r.source}.artifacts(e.value, owner)
 	default:
 		return false, nil
 	}
@@ -141,7 +141,7 @@ func (r reader) jobOnlyKeyword(job *Job, e entry, owner string) (known bool, err
 	case "dependencies":
 		job.Dependencies, err = r.stringList(e.value, what)
 	case "needs":
-		job.Needs, err = r.needs(e.value, what)
+		job.Needs, err = orderReader{r.source}.needs(e.value, what)
 	default:
 		return false, nil
 	}

@@ -12,7 +12,10 @@ type Need struct {
 	Optional  bool // it need not exist
 }
 
-func (r reader) needs(value node, what string) ([]Need, error) {
+// orderReader reads what jobs say of each other.
+type orderReader struct{ source }
+
+func (r orderReader) needs(value node, what string) ([]Need, error) {
 	if value.kind != yamlSequence {
 		return nil, r.errorf(value.line, "%s must be a list, this is %s", what, value.describe())
 	}
@@ -27,7 +30,7 @@ func (r reader) needs(value node, what string) ([]Need, error) {
 	return needs, nil
 }
 
-func (r reader) need(item node, what string) (need Need, err error) {
+func (r orderReader) need(item node, what string) (need Need, err error) {
 	need.Artifacts = true
 	if item.kind != yamlMapping {
 		need.Job, err = r.text(item, "an entry of "+what)
@@ -56,7 +59,7 @@ func (r reader) need(item node, what string) (need Need, err error) {
 }
 
 // checkReferences looks at what jobs say of each other, once all are read.
-func (r reader) checkReferences(p *Pipeline) error {
+func (r orderReader) checkReferences(p *Pipeline) error {
 	jobs := map[string]*Job{}
 	for i := range p.Jobs {
 		jobs[p.Jobs[i].Name] = &p.Jobs[i]
@@ -89,7 +92,7 @@ func (r reader) checkReferences(p *Pipeline) error {
 }
 
 // checkCircles refuses jobs that wait for each other.
-func (r reader) checkCircles(list []Job, jobs map[string]*Job) error {
+func (r orderReader) checkCircles(list []Job, jobs map[string]*Job) error {
 	state := map[string]int{} // 1: on the way, 2: done
 	var visit func(j *Job) error
 	visit = func(j *Job) error {

@@ -42,7 +42,7 @@ func Parse(data []byte, file string) (*Pipeline, error) {
 		}
 		pipeline.Jobs = append(pipeline.Jobs, job)
 	}
-	if err := r.checkReferences(pipeline); err != nil {
+	if err := (orderReader{r.source}).checkReferences(pipeline); err != nil {
 		return nil, err
 	}
 	return pipeline, r.anyOrdinaryJob(pipeline, root.line)
