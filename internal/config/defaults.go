@@ -27,6 +27,7 @@ func DefaultRunner() Runner {
 		CacheDir:              "/cache",
 		SafeDirectoryCheckout: true,
 		CustomBuildDir:        CustomBuildDir{Enabled: true},
+		Cache:                 CacheStore{S3: CacheS3{DualStack: true}},
 		Docker: Docker{
 			PullPolicy:             []string{"always"},
 			ServicesLimit:          -1,

@@ -40,6 +40,8 @@ type Runner struct {
 	CleanGitConfig        *bool           `key:"clean_git_config" doc:"remove configuration and hooks from .git before and after a job; unset means true, but false with GIT_STRATEGY none"`
 	CustomBuildDir        CustomBuildDir  `key:"custom_build_dir" doc:"GIT_CLONE_PATH"`
 	FeatureFlags          map[string]bool `key:"feature_flags" doc:"FF_* flags; they win over the job's variables"`
+	Artifact              Artifact        `key:"artifact" doc:"time limits of artifact uploads"`
+	Cache                 CacheStore      `key:"cache" doc:"distributed cache; without one, caches are kept on this machine"`
 	Docker                Docker          `key:"docker" doc:"containers of the docker executor"`
 	Dind                  Dind            `key:"dind" doc:"the docker-in-docker sidecar; a key that gitlab-runner does not have"`
 
@@ -49,10 +51,8 @@ type Runner struct {
 	// Disabled says why this runner takes no jobs; empty means that it does.
 	Disabled string
 
-	_ cacheStore    `key:"cache" doc:"distributed cache"`
 	_ notYet        `key:"prepare_timeout" doc:"time limit for starting containers"`
 	_ notYet        `key:"get_sources_timeout" doc:"time limit for git"`
-	_ notYet        `key:"artifact" doc:"time limits of artifact uploads"`
 	_ ignored       `key:"shell" why:"scripts run in bash where the image has it, else in sh" doc:"shell that the scripts are written for"`
 	_ ignored       `key:"labels" why:"metrics and logs have fixed labels" doc:"labels of metrics and logs"`
 	_ ignored       `key:"proxy_exec" why:"secrets are masked without a proxy" doc:"masking proxy"`
@@ -77,6 +77,12 @@ type CustomBuildDir struct {
 	Enabled bool `key:"enabled" doc:"jobs may set GIT_CLONE_PATH to a directory inside builds_dir"`
 }
 
+// Artifact is [runners.artifact]. The limits hold for downloads too.
+type Artifact struct {
+	UploadTimeout         time.Duration `key:"upload_timeout" doc:"how long one upload may take; 0 means an hour"`
+	ResponseHeaderTimeout time.Duration `key:"response_header_timeout" doc:"how long GitLab may take to answer when it has all of it; 0 means 10 minutes"`
+}
+
 // Dind is [runners.dind]: when a job gets a docker-in-docker sidecar, and what it is like.
 type Dind struct {
 	Mode        string        `key:"mode" oneof:"auto|always|off" doc:"auto: jobs that declare a dind service, set LCED_DIND, or use a docker client image without service and socket; always: every job; off: none"`
@@ -88,51 +94,4 @@ type Dind struct {
 	_ notYet `key:"storage" doc:"ephemeral: each job starts without images; project: layers stay for the next job of the project"`
 	_ notYet `key:"storage_size_cap" doc:"storage of a project above this size is dropped"`
 	_ notYet `key:"warm" doc:"how many sidecars are kept started and ready, or auto"`
-}
-
-// cacheStore is [runners.cache]: gitlab-runner writes its keys in CamelCase.
-type cacheStore struct {
-	_ notYet     `key:"Type" doc:"s3, gcs or azure"`
-	_ notYet     `key:"Path" doc:"prefix of object keys"`
-	_ notYet     `key:"Shared" doc:"share the cache between runners"`
-	_ notYet     `key:"MaxUploadedArchiveSize" doc:"larger archives are not uploaded"`
-	_ ignored    `key:"Insecure" doc:"belongs into [runners.cache.s3]; an old example has it here"`
-	_ cacheS3    `key:"s3" doc:"S3 or MinIO"`
-	_ cacheGCS   `key:"gcs" doc:"Google Cloud Storage"`
-	_ cacheAzure `key:"azure" doc:"Azure Blob Storage"`
-}
-
-type cacheS3 struct {
-	_ notYet `key:"ServerAddress" doc:"host and port; empty means AWS"`
-	_ notYet `key:"AccessKey" doc:"access key"`
-	_ notYet `key:"SecretKey" doc:"secret key"`
-	_ notYet `key:"SessionToken" doc:"session token"`
-	_ notYet `key:"BucketName" doc:"bucket"`
-	_ notYet `key:"BucketLocation" doc:"region"`
-	_ notYet `key:"Insecure" doc:"http instead of https"`
-	_ notYet `key:"AuthenticationType" doc:"access-key or iam"`
-	_ notYet `key:"ServerSideEncryption" doc:"S3, KMS or DSSE-KMS"`
-	_ notYet `key:"ServerSideEncryptionKeyID" doc:"key of KMS"`
-	_ notYet `key:"DualStack" doc:"IPv6 endpoints of AWS"`
-	_ notYet `key:"PathStyle" doc:"bucket in the path instead of the host name"`
-	_ notYet `key:"Accelerate" doc:"AWS Transfer Acceleration"`
-	_ notYet `key:"RoleARN" doc:"role for the helper"`
-	_ notYet `key:"UploadRoleARN" doc:"old name of RoleARN"`
-	_ notYet `key:"AssumeRoleMaxConcurrency" doc:"requests to STS at once"`
-	_ notYet `key:"DisableAssumeRoleCredentialsCaching" doc:"ask STS each time"`
-}
-
-type cacheGCS struct {
-	_ notYet `key:"AccessID" doc:"service account"`
-	_ notYet `key:"PrivateKey" doc:"its key"`
-	_ notYet `key:"CredentialsFile" doc:"file with both"`
-	_ notYet `key:"BucketName" doc:"bucket"`
-	_ notYet `key:"UniverseDomain" doc:"domain of the API"`
-}
-
-type cacheAzure struct {
-	_ notYet `key:"AccountName" doc:"storage account"`
-	_ notYet `key:"AccountKey" doc:"its key"`
-	_ notYet `key:"ContainerName" doc:"container"`
-	_ notYet `key:"StorageDomain" doc:"domain of the API"`
 }

@@ -38,6 +38,11 @@ func (p *problems) runner(r *Runner, n *node, env func(string) string) {
 		p.warn(docker.line, "runners.docker.image", "is missing: jobs that name no image will fail")
 	}
 	p.volumes(r.Docker.Volumes, docker.child("volumes"))
+	if table := n.child("cache"); table != nil {
+		if why := r.Cache.Unusable(); why != "" {
+			p.warn(table.line, "runners.cache", "is not used, caches are kept on this machine: %s", why)
+		}
+	}
 	if r.TLSCertFile == "" != (r.TLSKeyFile == "") {
 		p.fail(n.line, "runners.tls-cert-file", "needs tls-key-file, as that needs this: set both or none")
 	}
