@@ -55,7 +55,9 @@ func TestOwnImage(t *testing.T) {
 	e := fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/containers/"+idA+"/json":
-			fmt.Fprintf(w, `{"Id":%q,"Image":"sha256:own"}`, idA)
+			fmt.Fprintf(w, `{"Id":%q,"Image":"sha256:own","Config":{"Labels":{%q:"1"}}}`, idA, labelImage)
+		case r.URL.Path == "/containers/"+idB+"/json":
+			fmt.Fprintf(w, `{"Id":%q,"Image":"sha256:foreign","Config":{"Labels":{}}}`, idB)
 		case r.URL.Path == "/images/lced-runner:1.2.3/json":
 			fmt.Fprint(w, `{"Id":"sha256:release"}`)
 		case r.URL.Path == "/images/example/helper:1/json":
@@ -67,11 +69,13 @@ func TestOwnImage(t *testing.T) {
 		}
 	})
 	inContainer := "1 2 8:1 /var/lib/docker/containers/" + idA + "/hostname /etc/hostname rw - ext4 /dev/sda1 rw"
-	elsewhere := strings.ReplaceAll(inContainer, idA, idB)
+	foreign := strings.ReplaceAll(inContainer, idA, idB)
+	elsewhere := strings.ReplaceAll(inContainer, idA, strings.Repeat("e", 64))
 	for _, test := range []struct{ name, mountinfo, configured, release, want string }{
 		{"in a container", inContainer, "", "lced-runner:1.2.3", "sha256:own"},
 		{"helper_image wins", inContainer, "example/helper:1", "lced-runner:1.2.3", "sha256:configured"},
 		{"a plain binary", "", "", "lced-runner:1.2.3", "sha256:release"},
+		{"in a container of another image", foreign, "", "lced-runner:1.2.3", "sha256:release"},
 		{"in a container of another engine", elsewhere, "", "lced-runner:1.2.3", "sha256:release"},
 	} {
 		got, err := e.OwnImage(t.Context(), test.mountinfo, test.configured, test.release)
