@@ -44,6 +44,7 @@ func (s containers) create(ctx context.Context, c *Container, image string, inte
 		Config:     config(c, image, interactive, labels),
 		HostConfig: hostConfig(c, dns),
 	}
+	opts.Config.Healthcheck = startCheck(s.docker.ClientVersion(), c.StartChecks)
 	if len(c.Networks) > 0 {
 		first := c.Networks[0]
 		opts.HostConfig.NetworkMode = container.NetworkMode(first.Network)

@@ -25,6 +25,7 @@ type resolved struct {
 	ID         string
 	Entrypoint []string
 	User       string
+	Platform   string   // os/arch
 	Ports      []uint16 // TCP ports that the image exposes
 }
 
@@ -118,6 +119,9 @@ func (m *images) inspect(ctx context.Context, img Image) (resolved, error) {
 		return resolved{}, err
 	}
 	r := resolved{ID: res.ID, Create: res.ID}
+	if res.Architecture != "" {
+		r.Platform = res.Os + "/" + res.Architecture
+	}
 	if name := repository(img.Ref); !strings.HasPrefix(img.Ref, "sha256:") {
 		for _, d := range res.RepoDigests {
 			if strings.HasPrefix(d, name+"@") {

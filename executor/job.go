@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ type Job struct {
 	shell  *shell
 	helper string // container id
 	nonce  string
+	// ServiceLog, if set before Run, opens a place for a stream (fd 1 or 2) of the log of the plan's service of this index.
+	ServiceLog func(service, fd int) io.WriteCloser
+	following  sync.WaitGroup // what copies the logs of services
 	// breakdown tells where the start-up's time went; the first step's section shows it.
 	breakdown string
 
@@ -40,8 +44,9 @@ var (
 // user's steps only, after which after_script and the final tasks still run. The error is the first that matters: of the
 // start-up or a step, then of a final task.
 func (j *Job) Run(ctx, steps context.Context) error {
+	defer j.following.Wait()
 	defer j.kill(ctx)
-	err := j.start(ctx, steps)
+	err := j.prepare(ctx, steps)
 	ran := err == nil
 	if ran {
 		err = j.steps(ctx, steps)
@@ -85,7 +90,14 @@ func (j *Job) step(ctx, stop context.Context, s Step, status string) error {
 		section.Plain("%s", j.breakdown)
 		j.breakdown = ""
 	}
-	return j.shell.run(ctx, stop, s.Section, wrap(j.nonce, status, s.StatusVariable, s.Script), section)
+	script := wrap(j.nonce, status, s.StatusVariable, s.Script)
+	for attempt := 1; ; attempt++ {
+		err := j.shell.run(ctx, stop, s.Section, script, section)
+		if !errors.Is(err, errNothingRan) || attempt >= j.plan.StepAttempts {
+			return err
+		}
+		section.Plain("\x1b[0;33mWARNING: %v: trying again (%d of %d)\x1b[0;m", err, attempt+1, j.plan.StepAttempts)
+	}
 }
 
 // afterScript runs after the steps in every case, in a shell of its own and with a limit of its own.
@@ -133,6 +145,9 @@ func (j *Job) finally(ctx context.Context, ok bool) error {
 	return first
 }
 
+// errRefused is wrapped by the error of a helper of another version.
+var errRefused = errors.New("it does not understand the request")
+
 // taskError marks the failure of a helper stage.
 type taskError struct{ error }
 
@@ -155,7 +170,7 @@ func (j *Job) task(ctx context.Context, t Task) error {
 	case err != nil:
 		return fmt.Errorf("run %s in the helper: %w", t.Section, err)
 	case code != 0 && code == j.plan.Helper.Refusal:
-		return fmt.Errorf("run %s in the helper: it does not understand the request; its image %s must be of the runner's own version (helper_image)", t.Section, j.plan.OwnImage)
+		return fmt.Errorf("run %s in the helper: %w; its image %s must be of the runner's own version (helper_image)", t.Section, errRefused, j.plan.OwnImage)
 	case code != 0:
 		return taskError{&ExitError{Stage: t.Section, Code: code}}
 	}

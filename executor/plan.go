@@ -26,6 +26,7 @@ type Plan struct {
 	After    *Step  // after_script; nil when the job has none
 	Finally  []Task // helper stages after the steps, whatever their outcome (see Task.When)
 
+	StepAttempts int           // how often a step is tried of which nothing ran (EXECUTOR_JOB_SECTION_ATTEMPTS); 0 = once
 	StepTimeout  time.Duration // all steps together (RUNNER_SCRIPT_TIMEOUT); 0 = the job's own limit only
 	AfterTimeout time.Duration // after_script (RUNNER_AFTER_SCRIPT_TIMEOUT)
 	AfterMatters bool          // a failing after_script fails the job (AFTER_SCRIPT_IGNORE_ERRORS=false)
@@ -81,6 +82,8 @@ type Container struct {
 	Networks   []Attachment // the first is joined at creation, others before the start
 	Mode       string       // network mode when Networks is empty: host, none, bridge, container:x
 	Options    Options
+
+	StartChecks time.Duration // how long the engine, if it can, runs the image's health check every second; 0 = as the image says
 }
 
 // Attachment joins a container to a network.
@@ -128,7 +131,7 @@ type Service struct {
 type Ready struct {
 	Command []string      // run once inside the service; exit 0 = ready (a loop of its own)
 	LogLine string        // or: a line of its log contains this
-	Ports   bool          // or: one of the TCP ports that its image exposes accepts a connection
+	Ports   bool          // or: the health check of its image, or else one of the TCP ports that the image exposes, says so
 	Timeout time.Duration // 0 = no wait
 	Must    bool          // not ready in time fails the job; otherwise it is a warning
 }

@@ -36,7 +36,7 @@ func (s *starter) awaitPorts(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		ports, err := on.ports(ctx, id)
+		ports, err := on.ports(ctx, id, svc.Ready.Timeout)
 		if err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func (s *starter) awaitPorts(ctx context.Context) error {
 			return err
 		}
 		if host == "" {
-			s.warnService(ctx, target{Service: svc.Title}, id, svc.Ready.Timeout)
+			s.warnService(ctx, svc.Title, id, "")
 			continue
 		}
 		targets = append(targets, target{Service: svc.Title, Host: host, Ports: ports})
@@ -75,24 +75,28 @@ func (s *starter) awaitPorts(ctx context.Context) error {
 		return fmt.Errorf("read the prober's answer %q: %w", out, err)
 	}
 	for _, i := range failed {
-		s.warnService(ctx, targets[i], ids[i], timeout)
+		t := targets[i]
+		s.warnService(ctx, t.Service, ids[i], fmt.Sprintf("service %q timeout after %v: none of its ports %v accepts a connection", t.Service, timeout, t.Ports))
 	}
 	return nil
 }
 
-// warnService uses gitlab-runner's words, which its users search for.
-func (s *starter) warnService(ctx context.Context, t target, id string, timeout time.Duration) {
-	why := fmt.Sprintf("service %q timeout after %v: none of its ports %v accepts a connection", t.Service, timeout, t.Ports)
+// warnService says why a service is not ready, unless it has ended. The words are gitlab-runner's, which its users search for.
+func (s *starter) warnService(ctx context.Context, service, id, why string) {
 	res, err := s.engine.docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err == nil && res.Container.State != nil && res.Container.State.Status == container.StateExited {
-		why = fmt.Sprintf("service %q ended with exit code %d", t.Service, res.Container.State.ExitCode)
+		why = fmt.Sprintf("service %q ended with exit code %d", service, res.Container.State.ExitCode)
+	}
+	if alien, ok := s.aliens.Load(id); ok {
+		why += ": " + alien.(error).Error()
 	}
 	s.log.Plain("\n\x1b[0;33m*** WARNING:\x1b[0;m Service %s probably didn't start properly.\n\nHealth check error:\n%s\n\nService container logs:\n%s\n\x1b[0;33m*********\x1b[0;m\n",
 		strings.TrimPrefix(res.Container.Name, "/"), why, s.engine.containers.logTail(ctx, id))
 }
 
-// ports are the TCP ports of a container: the one that HEALTHCHECK_TCP_PORT names, else at most 20 exposed ones.
-func (s containers) ports(ctx context.Context, id string) ([]uint16, error) {
+// ports are the TCP ports of a container: the one that HEALTHCHECK_TCP_PORT names, else at most 20 exposed ones; none where
+// a health check says more.
+func (s containers) ports(ctx context.Context, id string, wait time.Duration) ([]uint16, error) {
 	res, err := s.docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil || res.Container.Config == nil {
 		return nil, fmt.Errorf("inspect service container %s: %w", id, err)
@@ -107,6 +111,9 @@ func (s containers) ports(ctx context.Context, id string) ([]uint16, error) {
 			}
 			return []uint16{n}, nil
 		}
+	}
+	if checked(res.Container.Config, wait) {
+		return nil, nil
 	}
 	for p := range res.Container.Config.ExposedPorts {
 		if p.Proto() == "tcp" && len(ports) < 20 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -31,12 +32,14 @@ func (e *ServiceError) Error() string {
 }
 
 // service creates and starts a service; its value is the container's id.
-func (s *starter) service(ctx context.Context, svc *Service) (string, error) {
+func (s *starter) service(job, ctx context.Context, index int) (string, error) {
+	svc := &s.plan.Services[index]
 	s.log.Plain("Starting service %s...", svc.Title)
 	image, err := s.engine.images.resolve(ctx, svc.Image, s.log)
 	if err != nil {
 		return "", err
 	}
+	alien := s.warnForeign(svc.Image, image)
 	if err := all(ctx, []*future[none]{s.network, s.volumes}); err != nil {
 		return "", err
 	}
@@ -46,11 +49,25 @@ func (s *starter) service(ctx context.Context, svc *Service) (string, error) {
 			return "", fmt.Errorf("prepare the volumes of service %s: %w", svc.Title, err)
 		}
 	}
-	id, err := s.create(ctx, &svc.Container, image.Create, false, "service")
+	c := svc.Container
+	if svc.Ready.Ports {
+		c.StartChecks = svc.Ready.Timeout
+	}
+	id, err := s.create(ctx, &c, image.Create, false, "service")
 	if err != nil {
 		return "", err
 	}
-	return id, s.engine.containers.start(ctx, id, svc.Name)
+	if alien != nil {
+		s.aliens.Store(id, alien)
+	}
+	if err := s.engine.containers.start(ctx, id, svc.Name); err != nil {
+		if alien != nil && strings.Contains(err.Error(), "exec format error") {
+			return "", alien
+		}
+		return "", err
+	}
+	s.follow(job, index, id)
+	return id, nil
 }
 
 // awaitService waits for a service that says by itself when it is ready: a command in it that ends well, or a line of
@@ -81,7 +98,11 @@ func (s *starter) awaitService(ctx context.Context, svc *Service, up *future[str
 	if wait.Err() == nil {
 		awaitEnd(wait, on.docker, id)
 	}
-	return on.whyNotReady(ctx, svc, id)
+	err = on.whyNotReady(ctx, svc, id)
+	if alien, ok := s.aliens.Load(id); ok && bytes.Contains(on.logTail(ctx, id), []byte("exec format error")) {
+		return alien.(error)
+	}
+	return err
 }
 
 // awaitEnd waits for the end of a container whose processes were seen to end: an exec in it, or its log, ends a moment

@@ -34,6 +34,7 @@ type shell struct {
 	name  string
 	image string // as the job names it
 	nonce string
+	alien error  // why an image for another platform does not run; nil for any other image
 	armed *armed // started and waiting for its script
 }
 
@@ -55,6 +56,9 @@ func (s *shell) arm(ctx context.Context) error {
 	a.stream = stream
 	if err := s.on.start(ctx, s.id, s.name); err != nil {
 		stream.abandon()
+		if s.alien != nil && strings.Contains(err.Error(), "exec format error") {
+			return s.alien
+		}
 		if strings.Contains(err.Error(), `"sh": executable file not found`) {
 			return &ConfigError{fmt.Errorf("image %s has no shell, and a job's script needs one: use an image with sh or bash in its PATH (%w)", s.image, err)}
 		}
@@ -122,6 +126,8 @@ func (s *shell) verdict(ctx context.Context, m *marks, stage string, code int64,
 		return nil
 	case m.ended:
 		return &ExitError{Stage: stage, Code: m.code, OOMKilled: m.code == 137 && s.oomKilled(ctx)}
+	case !m.started && s.alien != nil:
+		return s.alien
 	case !m.started && writeErr != nil:
 		return fmt.Errorf("%w: container %s ended with exit code %d before it took the script (%w)", errNothingRan, s.name, code, writeErr)
 	case !m.started:

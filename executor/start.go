@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -17,6 +18,7 @@ type starter struct {
 	network  *future[none]
 	volumes  *future[none]
 	services []*future[string] // container ids, in the plan's order
+	aliens   sync.Map          // container id → why an image for another platform does not run
 }
 
 type none struct{}
@@ -49,10 +51,13 @@ func (j *Job) start(job, cancel context.Context) error {
 	parts := []*future[none]{s.network, s.volumes}
 	for i := range p.Services {
 		svc := &p.Services[i]
-		up := node(g, func() (string, error) { return s.service(ctx, svc) })
+		up := node(g, func() (string, error) { return s.service(job, ctx, i) })
 		s.services = append(s.services, up)
 		if svc.Ready.Must {
 			parts = append(parts, do(func(ctx context.Context) error { return s.awaitService(ctx, svc, up) }))
+		}
+		if svc.Ready.Ports && svc.Ready.Timeout > 0 {
+			parts = append(parts, do(func(ctx context.Context) error { return s.awaitHealth(ctx, svc, up) }))
 		}
 	}
 	parts = append(parts, do(s.awaitPorts), do(func(ctx context.Context) error { return s.build(job, ctx) }))
@@ -118,6 +123,7 @@ func (s *starter) build(job, ctx context.Context) error {
 		return err
 	}
 	done()
+	alien := s.warnForeign(b.Image, image)
 	if err := all(ctx, []*future[none]{s.network, s.volumes}); err != nil {
 		return err
 	}
@@ -133,7 +139,7 @@ func (s *starter) build(job, ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.shell = &shell{on: s.engine.containers, id: id, name: c.Name, image: b.Image.Ref, nonce: s.nonce}
+	s.shell = &shell{on: s.engine.containers, id: id, name: c.Name, image: b.Image.Ref, nonce: s.nonce, alien: alien}
 	if ctx.Err() != nil || !early(b, image) {
 		return context.Cause(ctx)
 	}

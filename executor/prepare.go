@@ -1,0 +1,58 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// prepareAttempts and the pause between them are gitlab-runner's (docker-executor contract 1.1).
+const (
+	prepareAttempts = 3
+	preparePause    = 3 * time.Second
+)
+
+// prepare starts the job. What an engine could not do for a moment is tried again, from nothing; what would fail again is
+// not.
+func (j *Job) prepare(ctx, steps context.Context) error {
+	for attempt := 1; ; attempt++ {
+		err := j.start(ctx, steps)
+		if err == nil || attempt == prepareAttempts || ctx.Err() != nil || steps.Err() != nil || !passing(err) {
+			return err
+		}
+		section := j.log("prepare_executor", `Preparing the "docker" executor`)
+		section.Plain("\x1b[0;33mWARNING: Preparation failed: %v\x1b[0;m", err)
+		section.Plain("Will be retried in %v ...", preparePause)
+		section.Close()
+		j.kill(ctx)
+		if err := j.Remove(ctx); err != nil {
+			return fmt.Errorf("clean up after a preparation that failed: %w", err)
+		}
+		j.forget()
+		select {
+		case <-time.After(preparePause):
+		case <-steps.Done():
+			return context.Cause(steps)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// passing reports whether an error of the preparation may be gone at the next try: everything but what the job, its
+// images or the configuration are to blame for.
+func passing(err error) bool {
+	_, image := errors.AsType[*ImageError](err)
+	_, config := errors.AsType[*ConfigError](err)
+	_, service := errors.AsType[*ServiceError](err)
+	_, exit := errors.AsType[*ExitError](err)
+	return !image && !config && !service && !exit && !errors.Is(err, errRefused)
+}
+
+// forget drops what a try left that is removed by now.
+func (j *Job) forget() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.containers, j.shell, j.helper = nil, nil, ""
+}
