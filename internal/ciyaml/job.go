@@ -21,6 +21,7 @@ type jobKeywords struct {
 	timeout      *time.Duration
 	preGet       []string
 	artifacts    *Artifacts
+	caches       []Cache
 }
 
 func (k *jobKeywords) has(keyword string) bool {
@@ -33,6 +34,8 @@ func (k *jobKeywords) has(keyword string) bool {
 		return k.beforeScript != nil
 	case "after_script":
 		return k.afterScript != nil
+	case "cache":
+		return k.caches != nil
 	}
 	return false
 }
@@ -61,6 +64,8 @@ func (r reader) keyword(into *jobKeywords, e entry, owner string) (known bool, e
 		into.preGet, err = r.hooks(e.value, owner)
 	case "artifacts":
 		into.artifacts, err = artifactsReader{r.source}.artifacts(e.value, owner)
+	case "cache":
+		into.caches, err = cacheReader{r.source}.caches(e.value, what)
 	default:
 		return false, nil
 	}
@@ -69,7 +74,7 @@ func (r reader) keyword(into *jobKeywords, e entry, owner string) (known bool, e
 
 func isInheritable(keyword string) bool {
 	switch keyword {
-	case "image", "services", "before_script", "after_script", "tags", "timeout", "hooks", "artifacts":
+	case "image", "services", "before_script", "after_script", "tags", "timeout", "hooks", "artifacts", "cache":
 		return true
 	}
 	return false
@@ -113,7 +118,7 @@ func (r reader) job(e entry, defaults jobKeywords, stages []string) (Job, error)
 func (j *Job) inherit(k jobKeywords) {
 	j.Image, j.Services, j.Tags = k.image, k.services, k.tags
 	j.BeforeScript, j.AfterScript, j.PreGetSources = k.beforeScript, k.afterScript, k.preGet
-	j.Artifacts = k.artifacts
+	j.Artifacts, j.Caches = k.artifacts, k.caches
 	if k.timeout != nil {
 		j.Timeout = *k.timeout
 	}

@@ -66,14 +66,14 @@ func (r reader) global(pipeline *Pipeline, defaults *jobKeywords, e entry) (isJo
 		return false, err
 	case "default":
 		return false, r.defaults(defaults, e.value)
-	case "image", "services", "before_script", "after_script":
+	case "image", "services", "before_script", "after_script", "cache":
 		// The form from before default: existed; GitLab still takes it.
 		if defaults.has(e.key) {
 			return false, r.errorf(e.line, "%q is both in default and at the top level: keep the one in default", e.key)
 		}
 		_, err := r.keyword(defaults, e, "the pipeline")
 		return false, err
-	case "include", "workflow", "cache", "spec":
+	case "include", "workflow", "spec":
 		return false, r.errorf(e.line, "keyword %q is not supported by exec yet", e.key)
 	}
 	return true, nil
@@ -81,7 +81,7 @@ func (r reader) global(pipeline *Pipeline, defaults *jobKeywords, e entry) (isJo
 
 func isTopLevelKeyword(key string) bool {
 	switch key {
-	case "stages", "variables", "default", "image", "services", "before_script", "after_script":
+	case "stages", "variables", "default", "image", "services", "before_script", "after_script", "cache":
 		return true
 	}
 	return false

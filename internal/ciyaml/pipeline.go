@@ -37,6 +37,7 @@ type Job struct {
 	Timeout          time.Duration // 0: the project's
 	PreGetSources    []string      // hooks:pre_get_sources_script
 	Artifacts        *Artifacts    // nil: none
+	Caches           []Cache
 	// Dependencies are the jobs whose artifacts are downloaded; nil: those of Needs, else of all earlier stages.
 	Dependencies []string
 	// Needs are the jobs that this one waits for; nil: all earlier stages.
