@@ -45,7 +45,8 @@ type Compiled struct {
 	Plan     *executor.Plan
 	Masks    []string // values that the log must not show
 	Warnings []string // for the head of the job log
-	Debug    bool     // CI_DEBUG_TRACE is on: GitLab restricts who may see the log
+	Debug    bool     // CI_DEBUG_TRACE or CI_DEBUG_SERVICES is on: GitLab restricts who may see the log
+	Services bool     // CI_DEBUG_SERVICES is on: the log shows those of the services
 }
 
 // ConfigError says that the job or the runner's configuration asks for something that cannot be: trying again is useless.
@@ -84,6 +85,7 @@ func Compile(in Input) (*Compiled, error) {
 	}
 	c := &compiler{Input: in}
 	c.names = newNames(in)
+	_, c.warnings = ResolveFlags(in.Job, in.Runner)
 	c.vars = newVariables(in, c.names)
 	c.strategy = gitStrategy(c)
 	if err := chooseDirs(c); err != nil {
@@ -118,7 +120,8 @@ func Compile(in Input) (*Compiled, error) {
 	makeSteps(c, p)
 	p.Notes = sidecars.notes()
 	return &Compiled{
-		Plan: p, Masks: c.masks(), Warnings: c.warnings, Debug: c.debug(),
+		Plan: p, Masks: c.masks(), Warnings: c.warnings,
+		Debug: c.debugs("CI_DEBUG_TRACE") || c.debugs("CI_DEBUG_SERVICES"), Services: c.debugs("CI_DEBUG_SERVICES"),
 	}, nil
 }
 

@@ -36,6 +36,7 @@ func makeSteps(c *compiler, p *executor.Plan) {
 			Script: head + scriptBody(c, lines),
 		})
 	}
+	p.StepAttempts = attemptsOf(c, "EXECUTOR_JOB_SECTION_ATTEMPTS")
 	p.StepTimeout = durationOf(c, "RUNNER_SCRIPT_TIMEOUT", 0)
 	p.AfterTimeout = durationOf(c, "RUNNER_AFTER_SCRIPT_TIMEOUT", 5*time.Minute)
 	p.AfterMatters = !c.vars.bool("AFTER_SCRIPT_IGNORE_ERRORS", true)
@@ -70,23 +71,30 @@ func scriptHead(c *compiler) string {
 	fmt.Fprintf(&b, "touch %s\nwhile read -r lced_line || [ -n \"$lced_line\" ]; do [ -z \"$lced_line\" ] || export \"$lced_line\"; done <%s\nunset lced_line\n", env, env)
 	project := executor.Quote(c.dirs.project)
 	fmt.Fprintf(&b, "mkdir -p %s\ncd %s\n", project, project)
-	if !c.Runner.DebugTraceDisabled && c.vars.bool("CI_DEBUG_TRACE", false) {
+	if c.debugs("CI_DEBUG_TRACE") {
 		b.WriteString("set -o xtrace\n")
 	}
 	return b.String()
 }
 
-// scriptBody is a list of script entries, each shown in green before it runs; of one with several lines the first is shown.
+// scriptBody is a list of script entries, each shown in green before it runs; of one with several lines the first is shown,
+// or all of them in a collapsed section of the log where the job wants that.
 func scriptBody(c *compiler, entries []string) string {
+	sections := c.vars.bool("FF_SCRIPT_SECTIONS", false) && c.Job.Features.TraceSections
 	var b strings.Builder
-	for _, entry := range entries {
+	for i, entry := range entries {
 		entry = strings.TrimSpace(entry)
 		if entry == "" {
 			b.WriteString("echo\n")
 			continue
 		}
 		shown, _, multi := strings.Cut(entry, "\n")
-		if multi {
+		collapsed := multi && sections
+		switch {
+		case collapsed:
+			shown = entry
+			b.WriteString(marker("start", i, "[hide_duration=true,collapsed=true]"))
+		case multi:
 			shown += " # collapsed multi-line command"
 		}
 		b.WriteString(notice("$ " + shown))
@@ -94,8 +102,16 @@ func scriptBody(c *compiler, entries []string) string {
 		if c.vars.bool("FF_ENABLE_BASH_EXIT_CODE_CHECK", false) {
 			b.WriteString("_runner_exit_code=$?; if [ \"$_runner_exit_code\" -ne 0 ]; then exit \"$_runner_exit_code\"; fi\n")
 		}
+		if collapsed {
+			b.WriteString(marker("end", i, ""))
+		}
 	}
 	return b.String()
+}
+
+// marker begins or ends the log section of a script entry, as FF_SCRIPT_SECTIONS names it.
+func marker(kind string, entry int, options string) string {
+	return fmt.Sprintf("printf 'section_%s:%%s:section_script_step_%d%s\\r\\033[0K' \"$(date +%%s)\"\n", kind, entry, options)
 }
 
 // notice is a line of the script's own in bold green.

@@ -29,9 +29,6 @@ type variables struct {
 // newVariables collects, in the order of job-api contract 3.4, all but those that depend on the project's directory.
 func newVariables(in Input, n names) *variables {
 	v := &variables{byKey: map[string]int{}}
-	for _, name := range sortedKeys(in.Runner.FeatureFlags) {
-		v.internal(name, strconv.FormatBool(in.Runner.FeatureFlags[name]))
-	}
 	if in.Job.Image.Name != "" {
 		v.add(variable{Variable: jobapi.Variable{Key: "CI_JOB_IMAGE", Value: in.Job.Image.Name, Public: true}, internal: true})
 	}
@@ -49,10 +46,11 @@ func newVariables(in Input, n names) *variables {
 	v.file("CI_SERVER_TLS_CERT_FILE", in.ClientCert)
 	v.file("CI_SERVER_TLS_KEY_FILE", in.ClientKey)
 	for _, jv := range in.Job.Variables {
-		// The configuration's feature flags beat the job's.
-		if _, fixed := in.Runner.FeatureFlags[jv.Key]; !fixed {
-			v.add(variable{Variable: jv})
-		}
+		v.add(variable{Variable: jv})
+	}
+	flags, _ := ResolveFlags(in.Job, in.Runner)
+	for _, name := range sortedKeys(flags) {
+		v.internal(name, strconv.FormatBool(flags[name]))
 	}
 	v.internal("CI_DISPOSABLE_ENVIRONMENT", "true")
 	v.internal("CI_RUNNER_VERSION", in.Version)
@@ -225,8 +223,9 @@ func (c *compiler) masks() []string {
 	return slices.DeleteFunc(slices.Compact(masks), func(m string) bool { return strings.TrimSpace(m) == "" })
 }
 
-func (c *compiler) debug() bool {
-	return !c.Runner.DebugTraceDisabled && (c.vars.bool("CI_DEBUG_TRACE", false) || c.vars.bool("CI_DEBUG_SERVICES", false))
+// debugs reports whether the job switches a kind of debugging on, and may.
+func (c *compiler) debugs(variable string) bool {
+	return !c.Runner.DebugTraceDisabled && c.vars.bool(variable, false)
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"sync"
@@ -91,6 +92,11 @@ func (l *life) perform(ctx, steps context.Context) (*executor.Job, error) {
 	}
 	l.up.debug = compiled.Debug
 	run := l.entry.engine.NewJob(compiled.Plan, func(name, title string) executor.Section { return l.trace.Section(name, title) })
+	if compiled.Services {
+		run.ServiceLog = func(service, fd int) io.WriteCloser {
+			return l.trace.Service(service, compiled.Plan.Services[service].Aliases, fd)
+		}
+	}
 	return run, run.Run(ctx, steps)
 }
 
@@ -179,6 +185,8 @@ func (l *life) open() error {
 	}
 	o := l.traceOptions(l.record, l.job.Token, l.entry.config.Token)
 	o.Prefixes = l.job.Features.TokenMaskPrefixes
+	flags, _ := plan.ResolveFlags(l.job, l.entry.config) // plan.Compile warns of bad values
+	o.Timestamps = flags["FF_TIMESTAMPS"]
 	if l.Live != nil {
 		o.Live = l.Live(l.job)
 	}

@@ -9,6 +9,7 @@ import (
 	"lced-runner/dind"
 	"lced-runner/executor"
 	"lced-runner/internal/journal"
+	"lced-runner/internal/plan"
 	"lced-runner/internal/trace"
 	"lced-runner/jobapi"
 )
@@ -26,6 +27,10 @@ func (r *Runner) traceOptions(record journal.Entry, masks ...jobapi.Secret) trac
 func (l *life) head() {
 	l.trace.Plain("Running with lced-runner %s (%s)", l.Version, l.Revision)
 	l.trace.Plain("  on %s %s, system ID: %s", l.entry.config.Name, jobapi.ShortToken(l.entry.config.Token.Reveal()), l.SystemID)
+	flags, _ := plan.ResolveFlags(l.job, l.entry.config)
+	if changed := flags.Changed(); len(changed) > 0 {
+		l.trace.Plain("  feature flags: %s", strings.Join(changed, ", "))
+	}
 }
 
 // ship tells GitLab that the job runs and sends the log in the background. The function that it returns ends that and
