@@ -11,6 +11,7 @@ import (
 
 // counts is how many containers were created and started, by the id of the runner's job or the floor's case.
 type counts struct {
+	id      string
 	mu      sync.Mutex
 	created map[string]int
 	started map[string]int
@@ -21,10 +22,10 @@ type counts struct {
 // sentinel is the case of the container that is made last: when it is seen, all before it were.
 const sentinel = "end"
 
-// countContainers follows the engine's events. id is the runner's system id.
+// countContainers follows the engine's events. id is the runner's system id and the floor's run.
 func countContainers(ctx context.Context, docker *client.Client, id string) *counts {
 	ctx, cancel := context.WithCancelCause(ctx)
-	c := &counts{created: map[string]int{}, started: map[string]int{}, settled: make(chan struct{})}
+	c := &counts{id: id, created: map[string]int{}, started: map[string]int{}, settled: make(chan struct{})}
 	res := docker.Events(ctx, client.EventsListOptions{Filters: client.Filters{}.Add("type", "container").Add("event", "create", "start")})
 	done := make(chan struct{})
 	go func() {
@@ -32,11 +33,12 @@ func countContainers(ctx context.Context, docker *client.Client, id string) *cou
 		for {
 			select {
 			case m := <-res.Messages:
-				key := m.Actor.Attributes[benchLabel]
-				if m.Actor.Attributes["lced.runner"] == id {
-					key = m.Actor.Attributes["com.gitlab.gitlab-runner.job.id"]
+				switch id {
+				case m.Actor.Attributes[runLabel]:
+					c.note(string(m.Action), m.Actor.Attributes[caseLabel])
+				case m.Actor.Attributes["lced.runner"]:
+					c.note(string(m.Action), m.Actor.Attributes["com.gitlab.gitlab-runner.job.id"])
 				}
-				c.note(string(m.Action), key)
 			case <-res.Err:
 				return
 			}
@@ -64,7 +66,9 @@ func (c *counts) note(action, key string) {
 
 // settle waits until every event so far was counted.
 func (c *counts) settle(ctx context.Context, docker *client.Client) error {
-	last, err := docker.ContainerCreate(ctx, client.ContainerCreateOptions{Config: &container.Config{Image: "busybox:latest", Labels: map[string]string{benchLabel: sentinel}}})
+	last, err := docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Config: &container.Config{Image: "busybox:latest", Labels: map[string]string{runLabel: c.id, caseLabel: sentinel}},
+	})
 	if err != nil {
 		return err
 	}

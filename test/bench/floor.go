@@ -19,19 +19,22 @@ import (
 	"lced-runner/dind"
 )
 
-// benchLabel is on the floor's containers; its value is the case.
-const benchLabel = "lced.bench"
+// The labels of the floor's containers and networks: the run of this program that made them, and the case.
+const (
+	runLabel  = "lced.bench"
+	caseLabel = "lced.bench.case"
+)
 
 // floor does jobs with the fewest engine calls: no log to ship, no masking, no cancel, nothing to survive a crash.
 type floor struct {
 	docker *client.Client
+	id     string // of this run; also the name of the checkout's volume, which is kept from job to job as the runner's is
 	dir    string
 	boot   time.Time
 	remote *remote
-	volume string // of the checkout, kept from job to job as the runner's is
 }
 
-func newFloor(docker *client.Client, dir string, s source) (*floor, error) {
+func newFloor(docker *client.Client, id, dir string, s source) (*floor, error) {
 	boot, err := bootTime()
 	if err != nil {
 		return nil, err
@@ -40,12 +43,28 @@ func newFloor(docker *client.Client, dir string, s source) (*floor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &floor{docker: docker, dir: dir, boot: boot, remote: r, volume: filepath.Base(dir)}, nil
+	return &floor{docker: docker, id: id, dir: dir, boot: boot, remote: r}, nil
 }
 
+func (f *floor) labels(name string) map[string]string {
+	return map[string]string{runLabel: f.id, caseLabel: name}
+}
+
+// close removes the checkout, and what a failed job has left.
 func (f *floor) close(ctx context.Context) error {
-	_, err := f.docker.VolumeRemove(ctx, f.volume, client.VolumeRemoveOptions{Force: true})
-	return errors.Join(err, f.remote.close())
+	ours := client.Filters{}.Add("label", runLabel+"="+f.id)
+	containers, err := f.docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
+	for _, c := range containers.Items {
+		err = errors.Join(err, f.remove(ctx, c.ID))
+	}
+	networks, listing := f.docker.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
+	err = errors.Join(err, listing)
+	for _, n := range networks.Items {
+		_, removing := f.docker.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+		err = errors.Join(err, removing)
+	}
+	_, removing := f.docker.VolumeRemove(ctx, f.id, client.VolumeRemoveOptions{Force: true})
+	return errors.Join(err, removing, f.remote.close())
 }
 
 // measure runs the jobs of a case, each removed before it returns.
@@ -77,7 +96,7 @@ func (f *floor) plain(ctx context.Context, name string) (run, error) {
 // git is plain, and a container that fetches while the other one starts.
 func (f *floor) git(ctx context.Context, name string) (run, error) {
 	begun := time.Now()
-	host := func() *container.HostConfig { return &container.HostConfig{Binds: []string{f.volume + ":/builds"}} }
+	host := func() *container.HostConfig { return &container.HostConfig{Binds: []string{f.id + ":/builds"}} }
 	fetched := make(chan error, 1)
 	go func() {
 		fetched <- f.command(ctx, name, "lced-runner:dev", host(), fmt.Sprintf(
@@ -97,7 +116,7 @@ func (f *floor) dind(ctx context.Context, name string) (_ run, err error) {
 	if err != nil {
 		return run{}, err
 	}
-	net, err := f.docker.NetworkCreate(ctx, fmt.Sprintf("%s-%d", f.volume, begun.UnixNano()), client.NetworkCreateOptions{})
+	net, err := f.docker.NetworkCreate(ctx, fmt.Sprintf("%s-%d", f.id, begun.UnixNano()), client.NetworkCreateOptions{Labels: f.labels(name)})
 	if err != nil {
 		return run{}, err
 	}
@@ -110,7 +129,7 @@ func (f *floor) dind(ctx context.Context, name string) (_ run, err error) {
 	go func() {
 		var err error
 		id, err = f.start(ctx, client.ContainerCreateOptions{
-			Config:           &container.Config{Image: "docker:dind", Env: []string{"DOCKER_TLS_CERTDIR=/certs"}, Labels: map[string]string{benchLabel: name}},
+			Config:           &container.Config{Image: "docker:dind", Env: []string{"DOCKER_TLS_CERTDIR=/certs"}, Labels: f.labels(name)},
 			HostConfig:       &container.HostConfig{Privileged: true, NetworkMode: container.NetworkMode(net.ID), Binds: []string{certificates + "/server:/certs"}},
 			NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{net.ID: {Aliases: []string{"docker"}}}},
 		})
@@ -175,7 +194,7 @@ func (f *floor) exited(ctx context.Context, id string) error {
 // command runs one command in a container, and removes that.
 func (f *floor) command(ctx context.Context, name, image string, host *container.HostConfig, line string) error {
 	id, err := f.start(ctx, client.ContainerCreateOptions{
-		Config:     &container.Config{Image: image, Entrypoint: []string{"sh", "-c", line}, Labels: map[string]string{benchLabel: name}},
+		Config:     &container.Config{Image: image, Entrypoint: []string{"sh", "-c", line}, Labels: f.labels(name)},
 		HostConfig: host,
 	})
 	if err != nil {
@@ -193,7 +212,7 @@ type shell struct {
 func (f *floor) shell(ctx context.Context, name, image string, host *container.HostConfig, env []string) (*shell, error) {
 	created, err := f.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
-			Image: image, Entrypoint: []string{"sh"}, Env: env, Labels: map[string]string{benchLabel: name},
+			Image: image, Entrypoint: []string{"sh"}, Env: env, Labels: f.labels(name),
 			OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 		},
 		HostConfig: host,

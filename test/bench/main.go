@@ -9,10 +9,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 
 	"github.com/moby/moby/client"
 )
@@ -40,7 +42,9 @@ func benchmarks() []benchmark {
 func main() {
 	rounds := flag.Int("rounds", 7, "how often each case runs on either side; one more round before them is not counted")
 	flag.Parse()
-	if err := bench(context.Background(), *rounds); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := bench(ctx, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -61,19 +65,25 @@ func bench(ctx context.Context, rounds int) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	p, err := newProduction(ctx, docker, dir)
+	id := "r_" + rand.Text()[:12]
+	p, err := newProduction(ctx, docker, id, dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	f, err := newFloor(docker, dir, p.source)
+	f, err := newFloor(docker, id, dir, p.source)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.close(ctx)) }()
-	count := countContainers(ctx, docker, p.id)
+	defer func() { err = errors.Join(err, f.close(context.WithoutCancel(ctx))) }()
+	count := countContainers(ctx, docker, id)
 	defer count.stop()
 
+	// Of the machine before this began: other work on it makes the figures worse, the ratios less so.
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return err
+	}
 	results := make([]result, len(benchmarks()))
 	for round := range rounds + 1 {
 		for i, b := range benchmarks() {
@@ -95,7 +105,7 @@ func bench(ctx context.Context, rounds int) (err error) {
 	if err := count.settle(ctx, docker); err != nil {
 		return err
 	}
-	fmt.Printf("go run ./test/bench -rounds %d, on engine %s, %s, %d CPUs\n\n", rounds, info.Info.ServerVersion, info.Info.Architecture, info.Info.NCPU)
+	fmt.Printf("go run ./test/bench -rounds %d, on engine %s, %s, %d CPUs, load %.4s\n\n", rounds, info.Info.ServerVersion, info.Info.Architecture, info.Info.NCPU, load)
 	report(os.Stdout, results, count, rounds+1)
 	return nil
 }

@@ -44,12 +44,12 @@ type source struct {
 	gateway    string // the host's address that containers reach
 }
 
-func newProduction(ctx context.Context, docker *client.Client, dir string) (*production, error) {
+func newProduction(ctx context.Context, docker *client.Client, id, dir string) (*production, error) {
 	boot, err := bootTime()
 	if err != nil {
 		return nil, err
 	}
-	p := &production{id: "r_" + rand.Text()[:12], docker: docker, boot: boot}
+	p := &production{id: id, docker: docker, boot: boot}
 	if p.source, err = newSource(ctx, docker, dir); err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func newProduction(ctx context.Context, docker *client.Client, dir string) (*pro
 		drain(over)
 		err := <-ran
 		endServing(over)
-		return errors.Join(err, <-served, p.removeVolumes(ctx))
+		return errors.Join(err, <-served, p.removeVolumes(context.WithoutCancel(ctx)))
 	}
 	return p, nil
 }

@@ -15,10 +15,10 @@ import (
 )
 
 // How much more the runner process may hold after the last job of a soak than after its first tenth. Go returns memory to
-// the kernel late, so that some tens of MiB say nothing; a leak of 100 KiB a job shows at 300 jobs. The open files that may
+// the kernel late, so that some MiB say nothing; a leak of 50 KiB a job shows at 300 jobs. The open files that may
 // differ are idle connections to the engine and to GitLab.
 const (
-	soakMemory = 24 << 10 // KiB
+	soakMemory = 12 << 10 // KiB
 	soakFiles  = 16
 	soakSlots  = 10
 )
