@@ -25,6 +25,7 @@ type board struct {
 	lastPipeline int64
 	lastJob      int64
 	faults       []*Fault
+	signed       map[string]*artifact // by the key of their storage address
 }
 
 func newBoard(options Options, base *url.URL) *board {
@@ -35,6 +36,7 @@ func newBoard(options Options, base *url.URL) *board {
 		projects:  map[string]*project{},
 		pipelines: map[int64]*pipeline{},
 		jobs:      map[int64]*job{},
+		signed:    map[string]*artifact{},
 	}
 	b.tick()
 	return b
@@ -76,7 +78,7 @@ func (b *board) take(r *runner, systemID string, features map[string]bool) *job 
 		now := time.Now()
 		j.runner, j.RunnerID, j.SystemID, j.features = r, r.ID, systemID, features
 		j.HandedOut, j.contact = now, now
-		if len(j.spec.AllowedExitCodes) > 0 && !features["return_exit_code"] {
+		if lacksFeature(j.spec, features) {
 			j.FailureReason = "runner_unsupported"
 			b.end(j, StateFailed)
 			continue
@@ -86,6 +88,16 @@ func (b *board) take(r *runner, systemID string, features map[string]bool) *job 
 		return j
 	}
 	return nil
+}
+
+// lacksFeature says whether a job needs what its runner cannot do; GitLab then lets it fail at once.
+func lacksFeature(spec ciyaml.Job, features map[string]bool) bool {
+	if a := spec.Artifacts; a != nil {
+		if len(a.Reports) > 0 && !features["upload_multiple_artifacts"] || len(a.Exclude) > 0 && !features["artifacts_exclude"] {
+			return true
+		}
+	}
+	return len(spec.AllowedExitCodes) > 0 && !features["return_exit_code"]
 }
 
 // end gives a job its final state and lets the pipeline go on.

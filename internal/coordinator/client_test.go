@@ -88,7 +88,7 @@ func (c *client) json(method, path string, body map[string]any) answer {
 func identity(change map[string]any) map[string]any {
 	out := map[string]any{
 		"token": runnerToken, "system_id": systemID,
-		"info": map[string]any{"name": "lced-runner", "features": map[string]any{"cancel_gracefully": true, "return_exit_code": true}},
+		"info": map[string]any{"name": "lced-runner", "features": map[string]any{"cancel_gracefully": true, "return_exit_code": true, "upload_multiple_artifacts": true, "artifacts_exclude": true}},
 	}
 	for key, value := range change {
 		out[key] = value

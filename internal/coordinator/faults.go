@@ -20,6 +20,8 @@ const (
 	EndpointTrace    Endpoint = "trace"
 	EndpointUpdate   Endpoint = "update"
 	EndpointFinal    Endpoint = "final"
+	EndpointUpload   Endpoint = "upload"   // of artifacts
+	EndpointDownload Endpoint = "download" // of artifacts
 	EndpointGit      Endpoint = "git"
 )
 

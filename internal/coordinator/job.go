@@ -77,6 +77,10 @@ type job struct {
 	secrets  []string        // values that must not show in the log
 	reasons  []string        // accepted as failure_reason
 
+	wanted    []Artifact // what the payload asks for, without names and sizes
+	artifacts []*artifact
+	dotenv    []Variable // of its reports, for later jobs
+
 	trace       []byte
 	contact     time.Time // the latest call about the job
 	sentRunning bool      // a PUT running was sent

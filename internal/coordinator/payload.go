@@ -66,10 +66,10 @@ func (s site) payload(j *job) (map[string]any, error) {
 		"hooks":           hooks(j.spec),
 		"image":           nil,
 		"services":        services(j.spec.Services),
-		"artifacts":       nil,
+		"artifacts":       artifactPayloads(j),
 		"cache":           []any{},
 		"credentials":     []any{},
-		"dependencies":    []any{},
+		"dependencies":    dependencyPayloads(j),
 		"features":        map[string]any{"trace_sections": true, "failure_reasons": failureReasons()},
 		"policy_options":  map[string]any{"execution_policy_job": false, "policy_name": nil},
 		"suspend_options": map[string]any{},
@@ -84,7 +84,7 @@ func (s site) payload(j *job) (map[string]any, error) {
 	if patch := j.pipeline.source.Patch; patch != nil {
 		patch(j.Name, out)
 	}
-	j.secrets, j.reasons = secretsOf(out), acceptedReasons(out)
+	j.secrets, j.reasons, j.wanted = secretsOf(out), acceptedReasons(out), wantedArtifacts(out)
 	return out, nil
 }
 

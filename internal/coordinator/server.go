@@ -25,6 +25,10 @@ type Options struct {
 	TraceInterval time.Duration
 	// JobTimeout is for jobs without a timeout of their own; default 1 h, GitLab's.
 	JobTimeout time.Duration
+	// MaxArtifact is the size above which artifacts are refused, in bytes; 0: there is no limit.
+	MaxArtifact int64
+	// StorageURL is where Artifacts.Storage is served; downloads that allow it are redirected there. Empty: the server gives artifacts itself.
+	StorageURL string
 	// Live, if set, is asked once per job at its first log bytes for a writer that then gets the log as it arrives, each
 	// byte once even if the runner sends it again.
 	Live func(Job) io.Writer
@@ -82,6 +86,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 func newHandler(b *board) http.Handler {
 	calls := &api{board: b}
 	repositories := &gitHandler{board: b}
+	artifacts := &transfers{board: b}
 	base := b.base.Path
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+base+"/api/v4/runners", calls.serve(EndpointRegister, calls.register))
@@ -92,6 +97,8 @@ func newHandler(b *board) http.Handler {
 	mux.HandleFunc("POST "+base+"/api/v4/jobs/request", calls.serve(EndpointRequest, calls.request))
 	mux.HandleFunc("PUT "+base+"/api/v4/jobs/{id}", calls.serve(EndpointUpdate, calls.update))
 	mux.HandleFunc("PATCH "+base+"/api/v4/jobs/{id}/trace", calls.serve(EndpointTrace, calls.patch))
+	mux.HandleFunc("POST "+base+"/api/v4/jobs/{id}/artifacts", artifacts.upload)
+	mux.HandleFunc("GET "+base+"/api/v4/jobs/{id}/artifacts", artifacts.download)
 	mux.Handle(base+"/", repositories)
 	return mux
 }

@@ -1,28 +1,57 @@
 package coordinator
 
-// advance decides on the jobs of every stage whose earlier stages have ended.
+import (
+	"slices"
+
+	"lced-runner/internal/ciyaml"
+)
+
+// advance decides on the jobs whose earlier stages, or the jobs that they need, have ended.
 func (b *board) advance(p *pipeline) {
-	for i, j := range p.byStages {
-		if j.State != StateCreated {
-			continue
+	for changed := true; changed; { // a job that is skipped may be needed by one before it
+		changed = false
+		for i, j := range p.byStages {
+			if j.State != StateCreated {
+				continue
+			}
+			p.decide(i)
+			changed = changed || j.State != StateCreated
+			if j.State == StatePending {
+				b.tick()
+			}
 		}
+	}
+	b.notify()
+}
+
+// decide gives a job its next state, if its time has come.
+func (p *pipeline) decide(i int) {
+	j := p.byStages[i]
+	switch before := composite(p.before(i)); {
+	case before == StateRunning || before == StateManual:
+		// A blocking manual job holds everything behind it, as in GitLab.
+	case !startsAfter(j.spec.When, before):
+		j.State = StateSkipped
+	case j.spec.When == "manual":
+		j.State = StateManual
+	default:
+		j.State = StatePending
+	}
+}
+
+// before gives the jobs that the i-th one waits for. A needed job that exec was not asked to run is not among them.
+func (p *pipeline) before(i int) []*job {
+	j := p.byStages[i]
+	if j.spec.Needs == nil {
 		earlier := p.byStages[:i]
 		for len(earlier) > 0 && earlier[len(earlier)-1].Stage == j.Stage {
 			earlier = earlier[:len(earlier)-1]
 		}
-		switch before := composite(earlier); {
-		case before == StateRunning || before == StateManual:
-			return // a blocking manual job holds everything behind it, as in GitLab
-		case !startsAfter(j.spec.When, before):
-			j.State = StateSkipped
-		case j.spec.When == "manual":
-			j.State = StateManual
-		default:
-			j.State = StatePending
-			b.tick()
-		}
+		return earlier
 	}
-	b.notify()
+	return slices.DeleteFunc(slices.Clone(p.byStages), func(other *job) bool {
+		return !slices.ContainsFunc(j.spec.Needs, func(n ciyaml.Need) bool { return n.Job == other.Name })
+	})
 }
 
 // startsAfter is GitLab's table of the states of the earlier stages together, after which a job starts. After canceled

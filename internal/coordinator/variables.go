@@ -13,7 +13,7 @@ import (
 )
 
 // variables gives what a job gets, in the order in which a later definition wins: predefined, then the file's, where the
-// job's own replace the pipeline's, then the project's.
+// job's own replace the pipeline's, then those of dotenv reports, then the project's.
 func (s site) variables(j *job) []Variable {
 	out := s.jobVariables(j)
 	out = append(out, s.serverVariables()...)
@@ -22,6 +22,7 @@ func (s site) variables(j *job) []Variable {
 	out = append(out, commitVariables(j.pipeline)...)
 	out = append(out, runnerVariables(j.runner)...)
 	out = append(out, fileVariables(j.pipeline.source.Pipeline.Variables, j.spec.Variables)...)
+	out = append(out, dotenvVariables(j)...)
 	out = append(out, j.pipeline.source.Variables...)
 	if j.pipeline.source.Repository.Dir == "" && !hasKey(out, "GIT_STRATEGY") {
 		out = append(out, public("GIT_STRATEGY", "none"))
