@@ -67,7 +67,7 @@ func (s site) payload(j *job) (map[string]any, error) {
 		"image":           nil,
 		"services":        services(j.spec.Services),
 		"artifacts":       artifactPayloads(j),
-		"cache":           []any{},
+		"cache":           j.pipeline.caches[j.Name],
 		"credentials":     []any{},
 		"dependencies":    dependencyPayloads(j),
 		"features":        map[string]any{"trace_sections": true, "failure_reasons": failureReasons()},
@@ -151,7 +151,7 @@ func (s site) gitInfo(j *job, variables []Variable) map[string]any {
 	}
 	return map[string]any{
 		"repo_url": s.repositoryURL(j), "repo_object_format": p.objects, "ref": r.Ref, "ref_type": refType,
-		"sha": p.commit.sha, "before_sha": p.beforeSHA(), "refspecs": refspecs, "depth": depth, "protected": false,
+		"sha": p.commit.sha, "before_sha": p.beforeSHA(), "refspecs": refspecs, "depth": depth, "protected": r.Protected,
 	}
 }
 

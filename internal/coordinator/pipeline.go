@@ -37,13 +37,18 @@ type pipeline struct {
 	commit   commit
 	objects  string // sha1 or sha256
 	project  *project
-	byStages []*job // in the order of stages, then of the file
+	caches   map[string][]cachePayload // by job
+	byStages []*job                    // in the order of stages, then of the file
 }
 
 // Submit makes a pipeline and its jobs and returns the pipeline's id. It creates refs/pipelines/<id> in the repository.
 // Errors come from git and say what it was asked.
 func (s *Server) Submit(ctx context.Context, submission Submission) (int64, error) {
 	facts, err := readRepository(ctx, submission.Repository)
+	if err != nil {
+		return 0, err
+	}
+	caches, err := cachePayloads(ctx, submission, facts.commit.sha)
 	if err != nil {
 		return 0, err
 	}
@@ -60,7 +65,7 @@ func (s *Server) Submit(ctx context.Context, submission Submission) (int64, erro
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := &pipeline{id: id, created: time.Now(), source: submission, commit: facts.commit, objects: facts.objects}
+	p := &pipeline{id: id, created: time.Now(), source: submission, commit: facts.commit, objects: facts.objects, caches: caches}
 	p.project = b.addProject(submission.Repository)
 	for _, stage := range submission.Pipeline.Stages {
 		for _, spec := range submission.Pipeline.Jobs {

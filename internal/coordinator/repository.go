@@ -13,6 +13,7 @@ type Repository struct {
 	SHA       string // full; empty: what Ref names
 	Ref       string // short name of the branch or tag, which must be in Dir; default main
 	Tag       bool   // Ref is a tag
+	Protected bool   // Ref is a protected one
 	BeforeSHA string // empty: zeros
 	// ProjectID is the id of a project that is new to the server; 0: the next free one.
 	ProjectID int64

@@ -135,7 +135,7 @@ func commitVariables(p *pipeline) []Variable {
 		public("CI_COMMIT_REF_NAME", r.Ref),
 		public("CI_COMMIT_REF_SLUG", slug(r.Ref)),
 		public(kind, r.Ref),
-		public("CI_COMMIT_REF_PROTECTED", "false"),
+		public("CI_COMMIT_REF_PROTECTED", strconv.FormatBool(r.Protected)),
 		public("CI_COMMIT_TIMESTAMP", p.commit.timestamp),
 		fromOutside("CI_COMMIT_AUTHOR", p.commit.author),
 		fromOutside("CI_COMMIT_MESSAGE", p.commit.message),
