@@ -9,7 +9,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 )
 
@@ -68,11 +67,11 @@ func (c *Client) UploadArtifact(ctx context.Context, jobID int64, token Secret, 
 		}
 		wait, again := artifactDelay(a, err, try)
 		if !again || ctx.Err() != nil {
-			return fmt.Errorf("upload the artifact: %w", err)
+			return fmt.Errorf("upload %s: %w", u.Name, err)
 		}
 		u.Retry(err, wait)
 		if err := sleep(ctx, wait); err != nil {
-			return fmt.Errorf("upload the artifact: %w", err)
+			return fmt.Errorf("upload %s: %w", u.Name, err)
 		}
 	}
 }
@@ -123,11 +122,17 @@ func uploadError(a answer) *StatusError {
 
 // Download is what becomes of the artifacts archive of a job.
 type Download struct {
-	Into *os.File // emptied before each try
+	Into Target // emptied before each try
 	// Direct lets the server redirect the first try to its object storage.
 	Direct bool
 	// Retry is told of a failed try after which another follows.
 	Retry func(err error, wait time.Duration)
+}
+
+// Target is a file, or something like it.
+type Target interface {
+	io.WriteSeeker
+	Truncate(size int64) error
 }
 
 // DownloadArtifact fetches the artifacts archive of the job that the token belongs to. 401, 403 and 404 end it at once, all
@@ -140,17 +145,17 @@ func (c *Client) DownloadArtifact(ctx context.Context, jobID int64, token Secret
 		}
 		const tries, wait = 3, time.Second // gitlab-runner's
 		if _, again := artifactDelay(a, err, try); !again || try == tries || ctx.Err() != nil {
-			return fmt.Errorf("download the artifacts of job %d: %w", jobID, err)
+			return fmt.Errorf("download artifacts: %w", err)
 		}
 		d.Retry(err, wait)
 		if err := sleep(ctx, wait); err != nil {
-			return fmt.Errorf("download the artifacts of job %d: %w", jobID, err)
+			return fmt.Errorf("download artifacts: %w", err)
 		}
 	}
 }
 
 // download is one try.
-func (c *Client) download(ctx context.Context, jobID int64, token Secret, into *os.File, direct bool) (answer, error) {
+func (c *Client) download(ctx context.Context, jobID int64, token Secret, into Target, direct bool) (answer, error) {
 	if _, err := into.Seek(0, io.SeekStart); err != nil {
 		return answer{}, &bodyError{err}
 	}

@@ -60,7 +60,7 @@ type RunnerFeatures struct {
 }
 
 // DefaultInfo describes this runner: the docker executor on the machine that it runs on, with the features that are
-// true for it. Artifacts and cache, and what belongs to them, are false until this runner has them.
+// true for it.
 func DefaultInfo(version, revision string) Info {
 	return Info{
 		Name:         "lced-runner",
@@ -71,24 +71,30 @@ func DefaultInfo(version, revision string) Info {
 		Executor:     "docker",
 		Shell:        "bash",
 		Features: RunnerFeatures{
-			Variables:              true,
-			Image:                  true,
-			Services:               true,
-			ServiceVariables:       true,
-			ServiceMultipleAliases: true,
-			ImageExecutorOpts:      true,
-			ServiceExecutorOpts:    true,
-			Refspecs:               true,
-			Masking:                true,
-			RawVariables:           true,
-			MultiBuildSteps:        true,
-			ReturnExitCode:         true,
-			TraceReset:             true,
-			TraceChecksum:          true,
-			TraceSize:              true,
-			Cancelable:             true,
-			CancelGracefully:       true,
-			TwoPhaseJobCommit:      true,
+			Variables:               true,
+			Image:                   true,
+			Services:                true,
+			ServiceVariables:        true,
+			ServiceMultipleAliases:  true,
+			ImageExecutorOpts:       true,
+			ServiceExecutorOpts:     true,
+			Artifacts:               true,
+			UploadMultipleArtifacts: true,
+			UploadRawArtifacts:      true,
+			ArtifactsExclude:        true,
+			Cache:                   true,
+			FallbackCacheKeys:       true,
+			Refspecs:                true,
+			Masking:                 true,
+			RawVariables:            true,
+			MultiBuildSteps:         true,
+			ReturnExitCode:          true,
+			TraceReset:              true,
+			TraceChecksum:           true,
+			TraceSize:               true,
+			Cancelable:              true,
+			CancelGracefully:        true,
+			TwoPhaseJobCommit:       true,
 		},
 	}
 }

@@ -77,8 +77,8 @@ func TestVerifyIntroducesTheRunner(t *testing.T) {
 				"features": map[string]any{
 					"variables": true, "image": true, "services": true, "service_variables": true,
 					"service_multiple_aliases": true, "image_executor_opts": true, "service_executor_opts": true,
-					"artifacts": false, "upload_multiple_artifacts": false, "upload_raw_artifacts": false,
-					"artifacts_exclude": false, "cache": false, "fallback_cache_keys": false,
+					"artifacts": true, "upload_multiple_artifacts": true, "upload_raw_artifacts": true,
+					"artifacts_exclude": true, "cache": true, "fallback_cache_keys": true,
 					"refspecs": true, "masking": true, "raw_variables": true, "multi_build_steps": true,
 					"return_exit_code": true, "job_inputs": false, "trace_reset": true, "trace_checksum": true,
 					"trace_size": true, "cancelable": true, "cancel_gracefully": true, "two_phase_job_commit": true,

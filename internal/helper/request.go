@@ -2,9 +2,17 @@ package helper
 
 // Names of the stages, which are also GitLab's names of their log sections.
 const (
-	StagePrepare    = "prepare_script"
-	StageGetSources = "get_sources"
-	StageCleanup    = "cleanup_file_variables"
+	StagePrepare      = "prepare_script"
+	StageGetSources   = "get_sources"
+	StageRestoreCache = "restore_cache"
+	// The same work for caches of successful and of failed jobs.
+	StageArchiveCache     = "archive_cache"
+	StageArchiveOnFailure = "archive_cache_on_failure"
+	StageDownload         = "download_artifacts"
+	// The same work for artifacts of successful and of failed jobs.
+	StageUploadOnSuccess = "upload_artifacts_on_success"
+	StageUploadOnFailure = "upload_artifacts_on_failure"
+	StageCleanup         = "cleanup_file_variables"
 )
 
 // ExitBadRequest is the exit code of a stage whose request could not be read or understood. Git and scripts do not
@@ -31,9 +39,12 @@ type Request struct {
 	FileVariables []File `json:"file_variables,omitempty"`
 
 	// The member that belongs to Stage is set.
-	Prepare *Prepare `json:"prepare,omitempty"`
-	Sources *Sources `json:"sources,omitempty"`
-	Cleanup *Cleanup `json:"cleanup,omitempty"`
+	Prepare  *Prepare  `json:"prepare,omitempty"`
+	Sources  *Sources  `json:"sources,omitempty"`
+	Cache    *Cache    `json:"cache,omitempty"`
+	Download *Download `json:"download,omitempty"`
+	Upload   *Upload   `json:"upload,omitempty"`
+	Cleanup  *Cleanup  `json:"cleanup,omitempty"`
 }
 
 // File is a file variable: its exact bytes appear in TempDir under its name, readable by every user.

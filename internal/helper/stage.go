@@ -97,6 +97,20 @@ func (s *stage) work() (func(context.Context) error, error) {
 		sources := sources{Request: s.Request, pause: s.pause}
 		missing = s.Sources == nil
 		work = func(ctx context.Context) error { return sources.get(ctx, s.commands) }
+	case StageDownload:
+		missing = s.Download == nil
+		work = func(ctx context.Context) error {
+			return withArtifacts(s, &s.Download.GitLab, func(a artifacts) error { return a.download(ctx) })
+		}
+	case StageUploadOnSuccess, StageUploadOnFailure:
+		missing = s.Upload == nil
+		work = func(ctx context.Context) error {
+			return withArtifacts(s, &s.Upload.GitLab, func(a artifacts) error { return a.upload(ctx) })
+		}
+	case StageRestoreCache:
+		missing, work = s.Cache == nil, (&caching{stage: s}).restore
+	case StageArchiveCache, StageArchiveOnFailure:
+		missing, work = s.Cache == nil, (&caching{stage: s}).archive
 	case StageCleanup:
 		missing, work = s.Cleanup == nil, s.cleanup
 	default:

@@ -35,6 +35,9 @@ type Input struct {
 	ClientCert  []byte // PEM of tls-cert-file
 	ClientKey   []byte // PEM of tls-key-file
 
+	// Cache signs requests to the distributed cache; nil when the configuration has none.
+	Cache *CacheSigner
+
 	// Certificates makes the certificates of a sidecar for the host names and addresses; dind.CertificateFiles, but for
 	// tests, which want the same plan every time.
 	Certificates func(names []string) (server, client []dind.File, err error)
@@ -85,8 +88,8 @@ func Compile(in Input) (*Compiled, error) {
 	}
 	c := &compiler{Input: in}
 	c.names = newNames(in)
-	_, c.warnings = ResolveFlags(in.Job, in.Runner)
 	c.vars = newVariables(in, c.names)
+	_, c.warnings = ResolveFlags(in.Job, in.Runner)
 	c.strategy = gitStrategy(c)
 	if err := chooseDirs(c); err != nil {
 		return nil, err
@@ -137,13 +140,6 @@ func supported(job *jobapi.Job) error {
 		return refuse("the job has inputs:, which this runner does not interpolate")
 	case job.HasSecrets():
 		return refuse("the job has secrets:, which this runner cannot resolve; use CI/CD variables")
-	case len(job.Artifacts) > 0:
-		return refuse("the job has artifacts:, which this version of lced-runner does not upload yet")
-	}
-	for _, d := range job.Dependencies {
-		if d.ArtifactsFile.Filename != "" {
-			return refuse("the job needs the artifacts of job %s, which this version of lced-runner does not download yet", d.Name)
-		}
 	}
 	if len(job.Steps) == 0 {
 		return refuse("the job has no script")

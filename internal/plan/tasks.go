@@ -13,10 +13,96 @@ import (
 
 // makeTasks writes the helper container and its stages, where the job needs any.
 func makeTasks(c *compiler, p *executor.Plan, vols *volumes) error {
-	if c.strategy == string(helper.StrategyNone) {
+	cs, err := newCaches(c)
+	if err != nil {
+		return err
+	}
+	if c.strategy == string(helper.StrategyNone) && !movesArtifacts(c.Job) && len(cs.items) == 0 {
 		p.Volumes = opened(p.Volumes)
 		return nil
 	}
+	p.Helper = makeHelper(c, vols)
+	stages := requests(c, vols, cs)
+	add := func(stage, title string, task executor.Task) ([]executor.Task, error) {
+		request, needed := stages[stage]
+		if !needed {
+			return nil, nil
+		}
+		request.Stage, request.BuildsDir, request.ProjectDir, request.TempDir = stage, c.dirs.builds, c.dirs.project, c.dirs.temp
+		request.Env = c.vars.env(false)
+		text, err := json.Marshal(request)
+		if err != nil {
+			return nil, fmt.Errorf("write the request for %s: %w", stage, err)
+		}
+		task.Section, task.Title, task.Request = stage, title, text
+		return []executor.Task{task}, nil
+	}
+	for _, stage := range []struct {
+		name, title string
+		list        *[]executor.Task
+		task        executor.Task
+	}{
+		{helper.StagePrepare, "Preparing environment", &p.Before, executor.Task{}},
+		{helper.StageGetSources, "Getting source from Git repository", &p.Before, executor.Task{}},
+		{helper.StageRestoreCache, "Restoring cache", &p.Before, executor.Task{}},
+		{helper.StageDownload, "Downloading artifacts", &p.Before, executor.Task{}},
+		{helper.StageArchiveCache, "Saving cache for successful job", &p.Finally, executor.Task{When: executor.OnSuccess}},
+		{helper.StageArchiveOnFailure, "Saving cache for failed job", &p.Finally, executor.Task{When: executor.OnFailure}},
+		{helper.StageUploadOnSuccess, "Uploading artifacts for successful job", &p.Finally, executor.Task{When: executor.OnSuccess}},
+		{helper.StageUploadOnFailure, "Uploading artifacts for failed job", &p.Finally, executor.Task{When: executor.OnFailure}},
+		{helper.StageCleanup, "Cleaning up project directory and file based variables", &p.Finally, executor.Task{Optional: true}},
+	} {
+		tasks, err := add(stage.name, stage.title, stage.task)
+		if err != nil {
+			return err
+		}
+		*stage.list = append(*stage.list, tasks...)
+	}
+	return nil
+}
+
+// requests are what each stage of the job has to do; a stage without work has none.
+func requests(c *compiler, vols *volumes, cs *caches) map[string]helper.Request {
+	clean := c.strategy != string(helper.StrategyNone)
+	if c.Runner.CleanGitConfig != nil {
+		clean = *c.Runner.CleanGitConfig
+	}
+	sources := helper.Request{Sources: makeSources(c, clean)}
+	cleanup := &helper.Cleanup{CleanGitConfig: clean}
+	c.vars.files(func(name, content string) {
+		sources.FileVariables = append(sources.FileVariables, helper.File{Name: name, Content: []byte(content)})
+		cleanup.FileVariables = append(cleanup.FileVariables, name)
+	})
+	stages := map[string]helper.Request{
+		helper.StagePrepare:    {Prepare: &helper.Prepare{RunnerHost: c.RunnerHost, ChmodDirs: vols.open}},
+		helper.StageGetSources: sources,
+		helper.StageCleanup:    {Cleanup: cleanup},
+	}
+	if download := makeDownload(c); download != nil {
+		stages[helper.StageDownload] = helper.Request{Download: download}
+	}
+	if restore := cs.restore(); restore != nil {
+		stages[helper.StageRestoreCache] = helper.Request{Cache: restore}
+	}
+	for _, end := range []struct {
+		when            executor.When
+		archive, upload string
+	}{
+		{executor.OnSuccess, helper.StageArchiveCache, helper.StageUploadOnSuccess},
+		{executor.OnFailure, helper.StageArchiveOnFailure, helper.StageUploadOnFailure},
+	} {
+		if archive := cs.archive(end.when); archive != nil {
+			stages[end.archive] = helper.Request{Cache: archive}
+		}
+		if upload := makeUpload(c, end.when); upload != nil {
+			stages[end.upload] = helper.Request{Upload: upload}
+		}
+	}
+	return stages
+}
+
+// makeHelper is the container of the stages.
+func makeHelper(c *compiler, vols *volumes) *executor.Helper {
 	d := &c.Runner.Docker
 	o := executor.Options{DNSSearch: d.DNSSearch, ExtraHosts: d.ExtraHosts}
 	for _, a := range d.DNS {
@@ -35,35 +121,7 @@ func makeTasks(c *compiler, p *executor.Plan, vols *volumes) error {
 	} else if mode != "" {
 		h.Mode = mode
 	}
-	p.Helper = h
-
-	clean := c.Runner.CleanGitConfig == nil || *c.Runner.CleanGitConfig
-	base := helper.Request{BuildsDir: c.dirs.builds, ProjectDir: c.dirs.project, TempDir: c.dirs.temp, Env: c.vars.env(false)}
-	prepare, sources, cleanup := base, base, base
-	prepare.Stage, prepare.Prepare = helper.StagePrepare, &helper.Prepare{RunnerHost: c.RunnerHost, ChmodDirs: vols.open}
-	sources.Stage, sources.Sources = helper.StageGetSources, makeSources(c, clean)
-	c.vars.files(func(name, content string) {
-		sources.FileVariables = append(sources.FileVariables, helper.File{Name: name, Content: []byte(content)})
-	})
-	cleanup.Stage, cleanup.Cleanup = helper.StageCleanup, &helper.Cleanup{CleanGitConfig: clean}
-	c.vars.files(func(name, _ string) { cleanup.Cleanup.FileVariables = append(cleanup.Cleanup.FileVariables, name) })
-
-	add := func(list []executor.Task, title string, optional bool, r helper.Request) ([]executor.Task, error) {
-		text, err := json.Marshal(r)
-		if err != nil {
-			return nil, fmt.Errorf("write the request for %s: %w", r.Stage, err)
-		}
-		return append(list, executor.Task{Section: r.Stage, Title: title, Request: text, Optional: optional}), nil
-	}
-	var err error
-	if p.Before, err = add(p.Before, "Preparing environment", false, prepare); err != nil {
-		return err
-	}
-	if p.Before, err = add(p.Before, "Getting source from Git repository", false, sources); err != nil {
-		return err
-	}
-	p.Finally, err = add(p.Finally, "Cleaning up project directory and file based variables", true, cleanup)
-	return err
+	return h
 }
 
 // opened makes volumes writable for every user where no helper will do it.
@@ -94,7 +152,7 @@ func makeSources(c *compiler, clean bool) *helper.Sources {
 		ServerHost:           v.get("CI_SERVER_HOST"), ServerSSHHost: v.get("CI_SERVER_SHELL_SSH_HOST"), ServerSSHPort: v.get("CI_SERVER_SHELL_SSH_PORT"),
 		SkipLFS:   v.bool("GIT_LFS_SKIP_SMUDGE", false),
 		CACertPEM: c.ServerCA, ClientCertPEM: c.ClientCert, ClientKeyPEM: c.ClientKey,
-		UserAgent: "lced-runner " + c.Version + " " + c.Facts.Platform,
+		UserAgent: userAgent(c),
 		PreHooks:  hooksOf(c, "pre_get_sources_script", c.Runner.PreGetSourcesScript, true),
 		PostHooks: hooksOf(c, "post_get_sources_script", c.Runner.PostGetSourcesScript, false),
 		Attempts:  attemptsOf(c, "GET_SOURCES_ATTEMPTS"), SafeDirectory: c.Runner.SafeDirectoryCheckout, CleanGitConfig: clean,

@@ -116,6 +116,7 @@ func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
 		Job: l.job, Runner: e.config, SystemID: l.SystemID, RunnerHost: l.Host, Slot: l.slot.number, ProjectSlot: l.slot.inside,
 		Random: hex.EncodeToString(random[:]), OwnImage: own, Facts: *facts, Version: l.Version, Revision: l.Revision,
 		DockerAuth: l.DockerAuth, ServerCA: e.ca, ClientCert: e.cert, ClientKey: e.key, Certificates: dind.CertificateFiles,
+		Cache: l.signer(ctx),
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"lced-runner/executor"
+	"lced-runner/internal/cache"
 	"lced-runner/internal/config"
 	"lced-runner/internal/journal"
 	"lced-runner/jobapi"
@@ -56,6 +57,7 @@ type entry struct {
 	ca     []byte // PEM files of the GitLab connection, which git uses too
 	cert   []byte
 	key    []byte
+	cache  *cache.Store // distributed; nil when there is none
 }
 
 // ErrNoRunner says that no runner of the configuration can take jobs.
@@ -100,6 +102,7 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 // entry prepares one runner.
 func (r *Runner) entry(ctx context.Context, c *config.Runner, engines map[config.Engine]*executor.Engine) (*entry, error) {
 	e := &entry{config: c, log: r.Logger.With("runner", c.Name)}
+	e.cache = e.openCache()
 	api, err := jobapi.New(jobapi.Options{
 		URL: c.URL, Token: c.Token, SystemID: r.SystemID, Name: c.Name, Info: jobapi.DefaultInfo(r.Version, r.Revision),
 		TLSCAFile: c.TLSCAFile, TLSCertFile: c.TLSCertFile, TLSKeyFile: c.TLSKeyFile,
