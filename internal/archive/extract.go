@@ -64,7 +64,7 @@ func (x *extraction) create(ctx context.Context, e entry, content io.Reader) err
 	if ctx.Err() != nil {
 		return fmt.Errorf("extract %s: %w", e.name, context.Cause(ctx))
 	}
-	if err := x.parents(e.name); err != nil {
+	if err := x.parents(e.name, path.Dir(e.name)); err != nil {
 		return err
 	}
 	var err error
@@ -73,6 +73,9 @@ func (x *extraction) create(ctx context.Context, e entry, content io.Reader) err
 		x.dirs = append(x.dirs, e)
 		err = x.directory(e.name)
 	case fs.ModeSymlink:
+		if e.target == "" || len(e.target) >= targetLimit || strings.ContainsRune(e.target, 0) {
+			return refused(e.name, "is a symbolic link without a usable target")
+		}
 		x.links = append(x.links, e)
 	default:
 		err = x.file(e, untilDone(ctx, content))
@@ -83,13 +86,12 @@ func (x *extraction) create(ctx context.Context, e entry, content io.Reader) err
 	return nil
 }
 
-// parents makes the directories above name, and refuses to go through a link that was there before.
-func (x *extraction) parents(name string) error {
-	dir := path.Dir(name)
+// parents makes dir and what is above it, and refuses to go through a link that was there before. name is the entry below.
+func (x *extraction) parents(name, dir string) error {
 	if x.made[dir] {
 		return nil
 	}
-	if err := x.parents(dir); err != nil {
+	if err := x.parents(name, path.Dir(dir)); err != nil {
 		return err
 	}
 	info, err := x.root.Lstat(dir)
@@ -194,15 +196,3 @@ func (x *extraction) link(e entry) error {
 
 // targetLimit is the longest path that Linux takes, in bytes.
 const targetLimit = 4096
-
-// readTarget reads the target of a link that is stored as content.
-func readTarget(name string, r io.Reader) (string, error) {
-	text, err := io.ReadAll(io.LimitReader(r, targetLimit))
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("read the target of link %s: %w", name, err)
-	case len(text) == 0 || len(text) == targetLimit || strings.ContainsRune(string(text), 0):
-		return "", refused(name, "is a symbolic link without a usable target")
-	}
-	return string(text), nil
-}

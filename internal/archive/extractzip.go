@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -48,9 +49,11 @@ func (x *extraction) zipEntry(ctx context.Context, f *zip.File, name string) err
 	}
 	defer content.Close()
 	if e.mode.Type() == fs.ModeSymlink {
-		if e.target, err = readTarget(name, content); err != nil {
-			return err
+		text, err := io.ReadAll(io.LimitReader(content, targetLimit))
+		if err != nil {
+			return fmt.Errorf("read %s from the archive: %w", name, err)
 		}
+		e.target = string(text)
 	}
 	return x.create(ctx, e, content)
 }
