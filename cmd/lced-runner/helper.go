@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -26,6 +27,7 @@ func newHelper() *cobra.Command {
 		&cobra.Command{Use: "stage", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
+			slog.SetDefault(slog.New(slog.DiscardHandler)) // what goes to stderr here is the job's log
 			return code(helper.Stage(ctx, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
 		}},
 		&cobra.Command{Use: "probe TIMEOUT TARGETS", Args: cobra.ExactArgs(2), RunE: func(cmd *cobra.Command, args []string) error {

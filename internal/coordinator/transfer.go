@@ -57,6 +57,8 @@ func (t *transfers) store(r *http.Request) reply {
 	switch {
 	case errors.Is(err, errTooLarge):
 		return replyJSON(http.StatusRequestEntityTooLarge, message("413 Request Entity Too Large"))
+	case errors.Is(err, io.ErrUnexpectedEOF): // given up on the way, as is right where a file turns out to be unreadable
+		return replyJSON(http.StatusBadRequest, message("400 Bad request"))
 	case err != nil:
 		b.lockedBreach("%s: %v", call, err)
 		return replyJSON(http.StatusBadRequest, message("400 Bad request"))

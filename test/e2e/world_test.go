@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,10 +84,16 @@ func prepareSecureWorld(t *testing.T, files map[string]string, certificate func(
 		w.url = "https://" + listener.Addr().String()
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate(listener.Addr().(*net.TCPAddr).IP)}})
 	}
-	w.gitlab, err = coordinator.New(coordinator.Options{URL: w.url, LongPoll: 5 * time.Second, TraceInterval: time.Second})
+	storage := httptest.NewUnstartedServer(nil)
+	w.gitlab, err = coordinator.New(coordinator.Options{
+		URL: w.url, LongPoll: 5 * time.Second, TraceInterval: time.Second, StorageURL: "http://" + w.listenTo(storage),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	storage.Config.Handler = coordinator.ArtifactsOf(w.gitlab).Storage()
+	storage.Start()
+	t.Cleanup(storage.Close)
 	w.gitlab.AddRunner(coordinator.Runner{Token: w.token, Tags: []string{"lced"}, RunUntagged: true})
 	ctx, stop := context.WithCancelCause(context.Background())
 	served := make(chan error, 1)
@@ -104,6 +111,18 @@ func prepareSecureWorld(t *testing.T, files map[string]string, certificate func(
 	}
 	t.Cleanup(w.end)
 	return w
+}
+
+// listenTo gives a server an address that containers reach, and returns it.
+func (w *world) listenTo(server *httptest.Server) string {
+	w.t.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(gateway(w.t, w.docker), "0"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	server.Listener.Close()
+	server.Listener = listener
+	return listener.Addr().String()
 }
 
 // makeRepository commits files and returns the bare snapshot that the coordinator serves.
