@@ -58,12 +58,14 @@ func (c *Client) UploadArtifact(ctx context.Context, jobID int64, token Secret, 
 		case a.status == http.StatusCreated:
 			return nil
 		case a.status == http.StatusTemporaryRedirect:
-			r.to, err = moved(a)
+			if r.to, err = moved(a); err == nil {
+				err = fmt.Errorf("gitlab moves the upload to %s", r.to.Host)
+			}
+		case a.status == http.StatusExpectationFailed: // an old proxy on the way
+			delete(r.headers, "Expect")
+			err = uploadError(a)
 		default:
 			err = uploadError(a)
-		}
-		if err == nil {
-			err = fmt.Errorf("gitlab moves the upload to %s", r.to.Host)
 		}
 		wait, again := artifactDelay(a, err, try)
 		if !again || ctx.Err() != nil {

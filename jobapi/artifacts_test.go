@@ -83,6 +83,7 @@ func TestUploadReplies(t *testing.T) {
 		"duplicate":         {[]reply{{status: 400, body: `{"message":"another artifact of the same type already exists"}`}}, 3, 2, "another artifact of the same type already exists"},
 		"overloaded":        {[]reply{{status: 503}}, 30, 5, "503"}, // five attempts in each of six tries
 		"disabled":          {[]reply{{status: 405}}, 3, 2, "switched off"},
+		"old proxy":         {[]reply{{status: 417}, {status: 201}}, 2, 1, ""},
 		"no answer":         {[]reply{{}}, 3, 2, "EOF"},
 		"no answer at once": {[]reply{{}, {status: 201}}, 2, 1, ""},
 		"moved":             {[]reply{moved, {status: 201}}, 2, 1, ""},

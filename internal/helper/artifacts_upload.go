@@ -114,7 +114,7 @@ func (s artifacts) fileName(a Artifact) string {
 		return "artifacts"
 	}
 	name := path.Base(s.env.expand(a.Name))
-	if name == "." || name == "/" {
+	if name == "." || name == ".." || name == "/" {
 		return "default"
 	}
 	return name
