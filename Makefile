@@ -13,6 +13,7 @@ demo: engine image
 
 test: engine image
 	test/engine/compose.sh
+	test/engine/s3.sh
 	LCED_REQUIRE_DOCKER=1 go test $(RACE) -timeout 14m ./...
 
 lint:

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -33,9 +34,11 @@ func hashKey(key string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// endsProtected tells whether a fallback key is, or would be read as, one of protected refs only.
+// endsProtected tells whether a fallback key is, or becomes when it is cleaned, one of protected refs.
 func endsProtected(key string) bool {
-	return strings.HasSuffix(strings.TrimRightFunc(key, func(r rune) bool { return r == '.' || unicode.IsSpace(r) }), "-protected")
+	return slices.ContainsFunc([]string{key, sanitizeKey(key)}, func(k string) bool {
+		return strings.HasSuffix(strings.TrimRightFunc(k, func(r rune) bool { return r == '.' || unicode.IsSpace(r) }), "-protected")
+	})
 }
 
 // objectName is that of an archive in a distributed cache (job-api contract 8.4). A hashed key lies below its first two digits.

@@ -89,6 +89,14 @@ func goldenInput(t *testing.T, dir string) Input {
 		t.Fatal(err)
 	}
 	in.Runner = &c.Runners[0]
+	if in.Runner.Cache.Type != "" {
+		in.Cache = &CacheSigner{
+			Download: func(object string) (string, error) { return "https://s3.example.com/" + object + "?get", nil },
+			Upload: func(object, key string) (string, map[string]string, error) {
+				return "https://s3.example.com/" + object + "?put", map[string]string{"X-Key": key}, nil
+			},
+		}
+	}
 	if in.DockerAuth, err = os.ReadFile(filepath.Join(dir, "docker.json")); errors.Is(err, os.ErrNotExist) {
 		in.DockerAuth = nil
 	} else if err != nil {
