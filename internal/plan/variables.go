@@ -160,16 +160,29 @@ func (v *variables) winners(f func(variable)) {
 	}
 }
 
-// env is the environment of a container of the job. Services see public and internal variables only. The kernel refuses
-// to start a program with an entry above 128 KiB; such a value reaches scripts by their exports only.
+// tooLong reports whether the kernel refuses to start a program with this entry in its environment (MAX_ARG_STRLEN).
+func tooLong(entry string) bool { return len(entry) >= 128<<10-1 }
+
+// tooLong are the names of variables that a script has, but no program that it starts.
+func (v *variables) tooLong() []string {
+	var names []string
+	v.winners(func(one variable) {
+		if tooLong(one.Key + "=" + v.value(one)) {
+			names = append(names, one.Key)
+		}
+	})
+	return names
+}
+
+// env is the environment of a container of the job. Services see public and internal variables only. What is too long
+// reaches scripts by their own first lines.
 func (v *variables) env(service bool) []string {
-	const maxEntry = 128<<10 - 1
 	var env []string
 	v.winners(func(one variable) {
 		if service && !one.Public && !one.internal {
 			return
 		}
-		if kv := one.Key + "=" + v.value(one); len(kv) < maxEntry && !strings.Contains(kv, "\x00") {
+		if kv := one.Key + "=" + v.value(one); !tooLong(kv) && !strings.Contains(kv, "\x00") {
 			env = append(env, kv)
 		}
 	})
@@ -191,7 +204,11 @@ func (v *variables) exports() string {
 			file := executor.Quote(path.Join(v.tmpDir, one.Key))
 			fmt.Fprintf(&b, "rm -f %s\nprintf '%%s' %s >%s\n", file, executor.Quote(v.content(one)), file)
 		}
-		fmt.Fprintf(&b, "export %s=%s\n", one.Key, executor.Quote(v.value(one)))
+		export, value := "export ", v.value(one)
+		if tooLong(one.Key + "=" + value) {
+			export = ""
+		}
+		fmt.Fprintf(&b, "%s%s=%s\n", export, one.Key, executor.Quote(value))
 	})
 	return b.String()
 }

@@ -123,8 +123,12 @@ func TestLargeVariable(t *testing.T) {
 			t.Errorf("%.10s... is in the environment", entry)
 		}
 	}
-	if !strings.Contains(v.exports(), "export LARGE='"+large+"'\n") {
-		t.Error("the script does not have the large value")
+	// Exported, it would keep the script from starting any program.
+	if !strings.Contains(v.exports(), "\nLARGE='"+large+"'\n") {
+		t.Error("the script does not have the large value, or exports it")
+	}
+	if diff := cmp.Diff([]string{"LARGE"}, v.tooLong()); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -1,0 +1,48 @@
+package executor
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// TestPrepareAgain has an engine that cannot make a network once: the job is started anew, and the next failure is final.
+func TestPrepareAgain(t *testing.T) {
+	t.Parallel()
+	var made, removed atomic.Int64
+	e := fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/networks/create" && made.Add(1) == 1:
+			refuse(w, http.StatusInternalServerError, "the engine is starting")
+		case r.URL.Path == "/networks/create":
+			w.WriteHeader(http.StatusCreated)
+			w.Write([]byte(`{"Id":"n"}`))
+		case strings.HasPrefix(r.URL.Path, "/networks/"):
+			removed.Add(1)
+			refuse(w, http.StatusNotFound, "no such network")
+		case removed.Load() == 0:
+			<-r.Context().Done() // the first try fails for the network alone
+		default:
+			refuse(w, http.StatusNotFound, "no such image")
+		}
+	})
+	log := &lines{}
+	j := e.NewJob(&Plan{
+		Name: "x", Labels: map[string]string{LabelOwner: "s_test"}, Network: &Network{Name: "n"},
+		Build: Build{Container: Container{Name: "x-build", Image: Image{Ref: "busybox", Policies: []string{"never"}}}},
+	}, func(string, string) Section { return log })
+	err := j.prepare(t.Context(), t.Context())
+	if err == nil || !strings.Contains(err.Error(), "image busybox cannot be had") {
+		t.Fatalf("error %v", err)
+	}
+	if made.Load() != 2 || removed.Load() == 0 {
+		t.Errorf("%d networks are made, and removed %d times; want 2, and at least once", made.Load(), removed.Load())
+	}
+	if !slices.ContainsFunc(log.text, func(line string) bool {
+		return strings.Contains(line, "Preparation failed: create the job's network n")
+	}) {
+		t.Errorf("the log says %q", log.text)
+	}
+}
