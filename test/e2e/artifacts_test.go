@@ -182,6 +182,21 @@ named:
 	}
 }
 
+// TestCanceledJobUploads: a job that is canceled gracefully has failed, as far as its artifacts are concerned.
+func TestCanceledJobUploads(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plainConfig, nil)
+	spec := job("touch file", "echo 'now '; echo waiting", "sleep 1000")
+	spec.Job.Artifacts = &ciyaml.Artifacts{Paths: []string{"file"}, When: "on_failure"}
+	id := w.submit(spec)
+	w.awaitLog(id, "\nwaiting\n")
+	w.gitlab.Cancel(id)
+	j, log := w.await(id)
+	if j.State != coordinator.StateCanceled || len(coordinator.ArtifactsOf(w.gitlab).List(id)) != 1 {
+		t.Errorf("state %s\n%s", j.State, log)
+	}
+}
+
 // TestUploadsFail is job-api contract 7.2.
 func TestUploadsFail(t *testing.T) {
 	t.Parallel()

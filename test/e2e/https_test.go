@@ -12,7 +12,7 @@ import (
 )
 
 // TestPrivateAuthority: GitLab speaks HTTPS with a certificate of its own authority. tls-ca-file is for the job API, for
-// git in the helper, and for the job.
+// git and artifacts in the helper, and for the job.
 func TestPrivateAuthority(t *testing.T) {
 	t.Parallel()
 	var ca []byte
@@ -45,4 +45,11 @@ check_interval = 1
 	w.startRunner()
 	j, log := w.run(job("echo $CI_REPOSITORY_URL | cut -c 1-8", "cat hello.txt", `cat "$CI_SERVER_TLS_CA_FILE"`))
 	wantSuccess(t, j, log, "\nhttps://\n", "\nhello from the checkout\n", string(ca))
+
+	e := w.pipeline(`
+stages: [make, use]
+make: {stage: make, script: [echo carried >file], artifacts: {paths: [file]}}
+use: {stage: use, script: [cat file]}
+`)
+	w.check(e, "use", succeeds("carried\n"))
 }
