@@ -21,6 +21,8 @@ type Cache struct {
 	MaxUpload int64 `json:"max_upload,omitempty"`
 	// TimeoutSeconds bounds each transfer.
 	TimeoutSeconds int `json:"timeout_seconds"`
+	// CleanFailed removes the paths of a cache that could not be extracted whole (FF_CLEAN_UP_FAILED_CACHE_EXTRACT).
+	CleanFailed bool `json:"clean_failed,omitempty"`
 	// Ephemeral says why archives that are not uploaded are lost with the job; "" if they are not.
 	Ephemeral string `json:"ephemeral,omitempty"`
 }
@@ -78,6 +80,9 @@ func (s *caching) restore(ctx context.Context) error {
 			}
 			warning(s.out, "%v", err)
 			warning(s.out, "Failed to extract cache")
+			if s.Cache.CleanFailed && !errors.Is(err, errNoCache) {
+				s.remove(ctx, item)
+			}
 		}
 	})
 }
@@ -149,6 +154,20 @@ func (s *caching) extract(ctx context.Context, key CacheKey) error {
 	}
 	defer file.Close()
 	return archive.Extract(ctx, file, s.ProjectDir)
+}
+
+// remove clears what a failed extraction may have left of a cache.
+func (s *caching) remove(ctx context.Context, item CacheItem) {
+	notice(s.out, "Cleaning up what the failed extraction left...")
+	paths := archive.Selection{Dir: s.ProjectDir, Paths: s.jobEnvironment().expandAll(item.Paths)}
+	files, _, err := archive.Select(ctx, paths)
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name)
+	}
+	if err = errors.Join(err, removeFrom(s.ProjectDir, names...)); err != nil {
+		warning(s.out, "%v", err)
+	}
 }
 
 func (s *caching) create(ctx context.Context, item CacheItem) error {

@@ -131,6 +131,23 @@ func TestFallbackKeys(t *testing.T) {
 	wantFile(t, s.file("vendor/file"), "of main")
 }
 
+// TestCleaningUpAfterAFailure removes what a half extracted cache has left, and nothing else.
+func TestCleaningUpAfterAFailure(t *testing.T) {
+	t.Parallel()
+	for clean, left := range map[bool]string{false: "half", true: ""} {
+		s := newCacheStage(t, localKey("broken"))
+		s.Cache.CleanFailed = clean
+		writeFile(t, filepath.Join(s.Cache.Root, "group/project/broken/cache.zip"), "nonsense")
+		writeFile(t, s.file("vendor/sub/file"), "half")
+		writeFile(t, s.file("source"), "text")
+		s.do(s.restore, yellowLine("Failed to extract cache"))
+		wantFile(t, s.file("source"), "text")
+		if got, err := os.ReadFile(s.file("vendor/sub/file")); string(got) != left {
+			t.Errorf("clean %v: left %q, error %v", clean, got, err)
+		}
+	}
+}
+
 // bucket is a distributed cache that answers as the test says.
 type bucket struct {
 	*httptest.Server

@@ -52,7 +52,7 @@ func newCaches(c *compiler) (*caches, error) {
 // restore is the request for the stage before the script; nil when there is nothing to restore.
 func (cs *caches) restore() *helper.Cache {
 	return cs.request(func(item jobapi.Cache) (helper.CacheItem, bool) {
-		out := helper.CacheItem{}
+		out := helper.CacheItem{Paths: item.Paths}
 		key, ok := cs.key(&out, "extraction", item.Key, true)
 		switch {
 		case !ok:
@@ -102,6 +102,7 @@ func (cs *caches) request(of func(jobapi.Cache) (helper.CacheItem, bool)) *helpe
 	r := &helper.Cache{
 		Root: cs.Runner.CacheDir, MaxUpload: cs.Runner.Cache.MaxUploadedArchiveSize, TimeoutSeconds: 60 * cs.requestMinutes(),
 		Format: cs.vars.get("CACHE_COMPRESSION_FORMAT"), Level: cs.vars.get("CACHE_COMPRESSION_LEVEL"), Ephemeral: cs.ephemeral(),
+		CleanFailed: cs.vars.bool("FF_CLEAN_UP_FAILED_CACHE_EXTRACT", false),
 	}
 	for _, item := range cs.items {
 		if one, ok := of(item); ok {
