@@ -110,12 +110,19 @@ func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
+	logins, warnings, err := dockerLogins(ctx, l.DockerAuth)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		l.trace.Warn("%s", w)
+	}
 	var random [8]byte
 	rand.Read(random[:])
 	return plan.Compile(plan.Input{
 		Job: l.job, Runner: e.config, SystemID: l.SystemID, RunnerHost: l.Host, Slot: l.slot.number, ProjectSlot: l.slot.inside,
 		Random: hex.EncodeToString(random[:]), OwnImage: own, Facts: *facts, Version: l.Version, Revision: l.Revision,
-		DockerAuth: l.DockerAuth, ServerCA: e.ca, ClientCert: e.cert, ClientKey: e.key, Certificates: dind.CertificateFiles,
+		DockerAuth: logins, ServerCA: e.ca, ClientCert: e.cert, ClientKey: e.key, Certificates: dind.CertificateFiles,
 		Cache: l.signer(ctx),
 	})
 }
