@@ -12,9 +12,11 @@ import (
 // makeSteps writes the user's scripts: every step but after_script in order, then after_script.
 func makeSteps(c *compiler, p *executor.Plan) {
 	head := scriptHead(c)
-	for _, name := range c.vars.tooLong() {
-		c.warn("%s is longer than 128 KiB: scripts have it, but programs that they start do not", name)
-	}
+	c.vars.winners(func(one variable) {
+		if tooLong(one.Key + "=" + c.vars.value(one)) {
+			c.warn("%s is longer than 128 KiB: scripts have it, but programs that they start do not", one.Key)
+		}
+	})
 	for _, s := range c.Job.Steps {
 		section := "step_" + strings.ToLower(s.Name)
 		if s.Name == "after_script" {

@@ -163,17 +163,6 @@ func (v *variables) winners(f func(variable)) {
 // tooLong reports whether the kernel refuses to start a program with this entry in its environment (MAX_ARG_STRLEN).
 func tooLong(entry string) bool { return len(entry) >= 128<<10-1 }
 
-// tooLong are the names of variables that a script has, but no program that it starts.
-func (v *variables) tooLong() []string {
-	var names []string
-	v.winners(func(one variable) {
-		if tooLong(one.Key + "=" + v.value(one)) {
-			names = append(names, one.Key)
-		}
-	})
-	return names
-}
-
 // env is the environment of a container of the job. Services see public and internal variables only. What is too long
 // reaches scripts by their own first lines.
 func (v *variables) env(service bool) []string {
