@@ -44,7 +44,7 @@ func TestLogContract(t *testing.T) {
 		}},
 		{"no timestamps unless asked for", job("true"), lacks(succeeds(), "feature flags:", "Z 00O ")},
 		{"a flag that is neither true nor false", with(job("echo $FF_TIMESTAMPS"), "FF_TIMESTAMPS=maybe"), succeeds(`FF_TIMESTAMPS is "maybe", which is not true or false: ignored`, "\nfalse\n")},
-		{"a line of 3 MB", job(`head -c 3000000 /dev/zero | tr '\0' x; echo; echo "the end"`), succeeds(strings.Repeat("x", 3000000)+"\nthe end\n")},
+		{"a line of 3 MB", job(`head -c 3000000 /dev/zero | tr '\0' x; echo; echo "the end"`), succeeds(strings.Repeat("x", 3000000) + "\nthe end\n")},
 		{"CI_DEBUG_TRACE", with(job("echo shown"), "CI_DEBUG_TRACE=true"), succeeds("+ echo shown\n", "shown\n")}, // two streams, in whichever order,
 	})
 }
