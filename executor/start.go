@@ -1,9 +1,11 @@
 package executor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -104,7 +106,7 @@ func (s *starter) createVolumes(ctx context.Context) error {
 	var filled []Volume
 	for _, v := range s.plan.Volumes {
 		create.Go(func() error { return s.engine.volumes.create(ctx, v, s.plan.Labels) })
-		if len(v.Files) > 0 || v.Open {
+		if len(v.Files) > 0 {
 			filled = append(filled, v)
 		}
 	}
@@ -112,6 +114,18 @@ func (s *starter) createVolumes(ctx context.Context) error {
 		return err
 	}
 	return s.engine.volumes.fill(ctx, s.plan.Name+"-fill", s.plan.OwnImage, filled, s.plan.Labels)
+}
+
+// openVolumes lets the user of the build container write to its volumes. Only root may to a fresh one, so for root
+// there is nothing to do, and the job is spared a container.
+func (s *starter) openVolumes(ctx context.Context, user string) error {
+	if name, _, _ := strings.Cut(user, ":"); name == "" || name == "0" || name == "root" {
+		return nil
+	}
+	open := slices.DeleteFunc(slices.Clone(s.plan.Volumes), func(v Volume) bool { return !v.Open })
+	ctx, cancel := steady(ctx)
+	defer cancel()
+	return s.engine.volumes.fill(ctx, s.plan.Name+"-open", s.plan.OwnImage, open, s.plan.Labels)
 }
 
 // build creates the build container and, where its entrypoint allows, starts it with its shell waiting for the script.
@@ -129,6 +143,9 @@ func (s *starter) build(job, ctx context.Context) error {
 	}
 	c := b.Container
 	c.Cmd = []string{"sh", "-c", shellDetection}
+	if err := s.openVolumes(ctx, cmp.Or(c.User, image.User)); err != nil {
+		return err
+	}
 	hosts, err := s.serviceHosts(ctx)
 	if err != nil {
 		return err
