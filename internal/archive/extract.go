@@ -130,14 +130,23 @@ func (x *extraction) file(e entry, content io.Reader) error {
 		return err
 	}
 	err = copyAll(f, content, x.buf)
-	if os.Geteuid() == 0 && e.uid >= 0 {
-		err = errors.Join(err, f.Chown(e.uid, e.gid))
-	}
+	own(e, f.Chown)
 	err = errors.Join(err, f.Chmod(e.mode.Perm()), f.Close())
 	if err != nil {
 		return err
 	}
 	return x.root.Chtimes(e.name, time.Time{}, e.modified)
+}
+
+// own gives an entry to its owner, where that can be done: only by root, and not if a user namespace does not know the owner.
+func own(e entry, chown func(uid, gid int) error) {
+	if e.uid >= 0 && e.gid >= 0 {
+		_ = chown(e.uid, e.gid)
+	}
+}
+
+func (x *extraction) chownLink(name string) func(uid, gid int) error {
+	return func(uid, gid int) error { return x.root.Lchown(name, uid, gid) }
 }
 
 // clear removes what stands in an entry's place.
@@ -160,12 +169,8 @@ func (x *extraction) finish() error {
 		if e.name == "." {
 			continue
 		}
-		var err error
-		if os.Geteuid() == 0 && e.uid >= 0 {
-			err = x.root.Lchown(e.name, e.uid, e.gid)
-		}
-		err = errors.Join(err, x.root.Chmod(e.name, e.mode.Perm()), x.root.Chtimes(e.name, time.Time{}, e.modified))
-		if err != nil {
+		own(e, x.chownLink(e.name))
+		if err := errors.Join(x.root.Chmod(e.name, e.mode.Perm()), x.root.Chtimes(e.name, time.Time{}, e.modified)); err != nil {
 			return fmt.Errorf("restore mode and time of directory %s: %w", e.name, err)
 		}
 	}
@@ -179,11 +184,7 @@ func (x *extraction) link(e entry) error {
 	if err := x.root.Symlink(e.target, e.name); err != nil {
 		return err
 	}
-	if os.Geteuid() == 0 && e.uid >= 0 {
-		if err := x.root.Lchown(e.name, e.uid, e.gid); err != nil {
-			return err
-		}
-	}
+	own(e, x.chownLink(e.name))
 	// A link that looks new would make a cache look changed.
 	dir, err := x.root.Open(path.Dir(e.name))
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"lced-runner/jobapi"
@@ -44,15 +43,8 @@ func (g *GitLab) client(privateDir string, env map[string]string) (*jobapi.Clien
 			return nil, fmt.Errorf("certificate for GitLab: %w", err)
 		}
 	}
-	// Where GitLab is behind a proxy, the job's variables say so, and git obeys them too.
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
-		for _, name := range []string{name, strings.ToLower(name)} {
-			if value, set := env[name]; set {
-				if err := os.Setenv(name, value); err != nil {
-					return nil, fmt.Errorf("proxy for GitLab: %w", err)
-				}
-			}
-		}
+	if err := obeyProxies(env); err != nil {
+		return nil, err
 	}
 	client, err := jobapi.New(o)
 	if err != nil {

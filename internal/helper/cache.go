@@ -107,6 +107,9 @@ func (s *caching) each(ctx context.Context, do func(CacheItem)) error {
 	if err := realDir(s.BuildsDir, s.ProjectDir); err != nil {
 		return err
 	}
+	if err := obeyProxies(s.jobEnvironment()); err != nil {
+		return err
+	}
 	var err error
 	if s.store, err = openCacheStore(s.Cache.Root); err != nil {
 		warning(s.out, "No cache is used: %v", err)
