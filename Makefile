@@ -14,7 +14,7 @@ demo: engine image
 test: engine image
 	test/engine/compose.sh
 	test/engine/s3.sh
-	LCED_REQUIRE_DOCKER=1 go test $(RACE) -timeout 14m ./...
+	LCED_REQUIRE_DOCKER=1 go test $(RACE) -parallel 4 -timeout 14m ./...
 
 lint:
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

@@ -70,8 +70,8 @@ func (r *Runner) runJob(poll, jobs context.Context, e *entry, job *jobapi.Job, s
 			l.log.Error("could not remove everything of the job", "error", err)
 		}
 	}
-	if !delivered {
-		// GitLab is away. The ending lies in the journal, so that stopping the runner need not wait for it.
+	if !delivered && poll.Err() == nil {
+		// GitLab is away. The ending lies in the journal, so that stopping the runner need not wait for it for long.
 		l.deliver(poll, math.MaxInt)
 	}
 }
@@ -151,18 +151,12 @@ func (l *life) conclude(err error) {
 	l.log.Info("job finished", "state", final.State, "reason", final.FailureReason, "exit_code", final.ExitCode, "error", err)
 }
 
-// deliver brings the rest of the log and the ending to GitLab, and then forgets the job.
+// deliver brings the rest of the log and the ending to GitLab, and then forgets the job. The end of ctx, a runner that is
+// being stopped, leaves it shutdown_timeout.
 func (l *life) deliver(ctx context.Context, tries int) bool {
-	// While the runner is being stopped the operator's patience counts; else the end of ctx, or of the tries.
-	if ctx.Err() != nil {
-		if tries == math.MaxInt {
-			return false
-		}
-		limited, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), l.Config.ShutdownTimeout, errShutdown)
-		defer cancel()
-		ctx = limited
-	}
 	if !l.up.over {
+		ctx, cancel := patient(ctx, l.Config.ShutdownTimeout)
+		defer cancel()
 		if err := l.trace.Finish(ctx, l.up, tries); err != nil {
 			l.log.Error("GitLab has not taken the job's ending; it is tried again, after a restart if need be", "error", err)
 			return false
@@ -172,6 +166,20 @@ func (l *life) deliver(ctx context.Context, tries int) bool {
 	return true
 }
 
+// patient outlives ctx by a while.
+func patient(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(while, func() { cancel(errShutdown) })
+		context.AfterFunc(longer, func() { timer.Stop() })
+	})
+	return longer, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// errShutdown is why the delivery of an ending stops.
 var errShutdown = errors.New("GitLab did not take the job's ending within shutdown_timeout")
 
 // forget removes what was kept of a job that needs nothing more.

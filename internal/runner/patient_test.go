@@ -1,0 +1,40 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestPatient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancelCause(t.Context())
+		longer, cancel := patient(ctx, time.Minute)
+		defer cancel()
+		end(errors.New("stopping"))
+		time.Sleep(59 * time.Second)
+		synctest.Wait()
+		if longer.Err() != nil {
+			t.Fatalf("ended before its time: %v", context.Cause(longer))
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if !errors.Is(context.Cause(longer), errShutdown) {
+			t.Errorf("cause %v", context.Cause(longer))
+		}
+	})
+}
+
+func TestPatientLeavesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancelCause(t.Context())
+		_, cancel := patient(ctx, time.Minute)
+		cancel()
+		end(errors.New("stopping"))
+		synctest.Wait() // a timer or goroutine that stays makes the bubble deadlock or fail
+	})
+}
