@@ -29,7 +29,7 @@ type Engine struct {
 	facts *Facts
 }
 
-// Options of a connection, as in [runners.docker] host, tls_verify and tls_cert_path.
+// Connection says how to reach an engine, as host, tls_verify and tls_cert_path of [runners.docker] do.
 type Connection struct {
 	Host       string // unix:// or tcp://; empty = unix:///var/run/docker.sock
 	TLSVerify  bool   // only meaningful with tcp://

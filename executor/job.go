@@ -96,7 +96,7 @@ func (j *Job) step(ctx, stop context.Context, s Step, status string) error {
 		if !errors.Is(err, errNothingRan) || attempt >= j.plan.StepAttempts {
 			return err
 		}
-		section.Plain("\x1b[0;33mWARNING: %v: trying again (%d of %d)\x1b[0;m", err, attempt+1, j.plan.StepAttempts)
+		warn(section, "%v: trying again (%d of %d)", err, attempt+1, j.plan.StepAttempts)
 	}
 }
 
@@ -115,7 +115,7 @@ func (j *Job) afterScript(ctx context.Context, status string) error {
 	if err == nil || j.plan.AfterMatters {
 		return err
 	}
-	section.Plain("\x1b[0;33mWARNING: after_script failed, but job will continue unaffected: %v\x1b[0;m", err)
+	warn(section, "after_script failed, but job will continue unaffected: %v", err)
 	return nil
 }
 

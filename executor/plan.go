@@ -184,5 +184,10 @@ type Section interface {
 	Close() error
 }
 
+// warn writes a line that warns the user, in gitlab-runner's colour.
+func warn(s Section, format string, args ...any) {
+	s.Plain("\x1b[0;33mWARNING: "+format+"\x1b[0;m", args...)
+}
+
 // Log opens a section of the job's log. Sections appear in the order in which they were opened.
 type Log func(name, title string) Section

@@ -33,6 +33,6 @@ func (s *starter) warnForeign(img Image, r resolved) error {
 	if !foreign(r.Platform, engine) {
 		return nil
 	}
-	s.log.Plain("\x1b[0;33mWARNING: image %s is for %s, and this board is %s: it runs only where the board emulates that (binfmt), and slowly\x1b[0;m", img.Ref, r.Platform, engine)
+	warn(s.log, "image %s is for %s, and this board is %s: it runs only where the board emulates that (binfmt), and slowly", img.Ref, r.Platform, engine)
 	return &ConfigError{fmt.Errorf("image %s is for %s only, and this board is %s and does not emulate that (exec format error): use an image for %s, or install binfmt emulation on the board", img.Ref, r.Platform, engine, engine)}
 }

@@ -22,7 +22,7 @@ func (j *Job) prepare(ctx, steps context.Context) error {
 			return err
 		}
 		section := j.log("prepare_executor", `Preparing the "docker" executor`)
-		section.Plain("\x1b[0;33mWARNING: Preparation failed: %v\x1b[0;m", err)
+		warn(section, "Preparation failed: %v", err)
 		section.Plain("Will be retried in %v ...", preparePause)
 		section.Close()
 		j.kill(ctx)

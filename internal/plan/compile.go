@@ -148,10 +148,7 @@ func supported(job *jobapi.Job) error {
 	for _, s := range job.Services {
 		errs = append(errs, s.ExecutorOpts.Unsupported("service"))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // warn adds a line for the head of the job log, once: what several images share is looked at several times.

@@ -3,6 +3,8 @@ package plan
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -67,7 +69,7 @@ func addDockerConfig(c *compiler, add func(string, login), data []byte, source s
 		c.warn("Failed to resolve credentials from %s: it is not docker's config.json format", source)
 		return
 	}
-	for _, registry := range sortedKeys(cfg.Auths) {
+	for _, registry := range slices.Sorted(maps.Keys(cfg.Auths)) {
 		a := cfg.Auths[registry]
 		l := login{Username: a.Username, Password: a.Password, IdentityToken: a.Token, source: source}
 		if a.Auth != "" {
@@ -108,10 +110,7 @@ func dockerHub(host string) string {
 
 // imagePath is an image's name with its registry and without tag and digest.
 func imagePath(image string) string {
-	image, _, _ = strings.Cut(image, "@")
-	if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
-		image = image[:i]
-	}
+	image = imageName(image)
 	host, rest, ok := strings.Cut(image, "/")
 	switch {
 	case !ok:

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -147,7 +148,7 @@ func makeOptions(c *compiler, tmpfs map[string]string) executor.Options {
 	for _, dev := range d.Devices {
 		o.Devices = append(o.Devices, executor.Device{Host: dev.HostPath, Container: dev.ContainerPath, Permissions: dev.Permissions})
 	}
-	for _, name := range sortedKeys(d.Ulimit) {
+	for _, name := range slices.Sorted(maps.Keys(d.Ulimit)) {
 		o.Ulimits = append(o.Ulimits, executor.Ulimit{Name: name, Soft: d.Ulimit[name].Soft, Hard: d.Ulimit[name].Hard})
 	}
 	return o

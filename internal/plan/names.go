@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"regexp"
 	"strconv"
 	"strings"
@@ -79,5 +78,5 @@ func containerLabels(c *compiler, service bool) map[string]string {
 			labels["com.gitlab.gitlab-runner."+k] = labels[k]
 		}
 	}
-	return maps.Clone(labels)
+	return labels
 }

@@ -149,10 +149,7 @@ func jobVariables(env []config.Variable) []jobapi.Variable {
 
 // aliases are a service's host names: two from its image, then the given ones (docker-executor contract 2.8).
 func aliases(image, given string) []string {
-	name, _, _ := strings.Cut(image, "@")
-	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
-		name = name[:i]
-	}
+	name := imageName(image)
 	if host, rest, ok := strings.Cut(name, "/"); ok {
 		host, _, _ = strings.Cut(host, ":")
 		name = host + "/" + rest

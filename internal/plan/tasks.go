@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,7 +19,7 @@ func makeTasks(c *compiler, p *executor.Plan, vols *volumes) error {
 		return err
 	}
 	if c.strategy == string(helper.StrategyNone) && !movesArtifacts(c.Job) && len(cs.items) == 0 {
-		p.Volumes = opened(p.Volumes)
+		openVolumes(p.Volumes, vols.open)
 		return nil
 	}
 	p.Helper = makeHelper(c, vols)
@@ -124,14 +125,11 @@ func makeHelper(c *compiler, vols *volumes) *executor.Helper {
 	return h
 }
 
-// opened makes volumes writable for every user where no helper will do it.
-func opened(vols []executor.Volume) []executor.Volume {
+// openVolumes marks the volumes at these mount points as writable for every user: there is no helper to do it.
+func openVolumes(vols []executor.Volume, targets []string) {
 	for i := range vols {
-		if _, ours := vols[i].Labels["com.gitlab.gitlab-runner.reusable"]; ours {
-			vols[i].Open = true
-		}
+		vols[i].Open = slices.Contains(targets, vols[i].Target)
 	}
-	return vols
 }
 
 // makeSources writes down what git has to do (docker-executor contract 4).

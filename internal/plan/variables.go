@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"regexp"
@@ -49,7 +50,7 @@ func newVariables(in Input, n names) *variables {
 		v.add(variable{Variable: jv})
 	}
 	flags, _ := ResolveFlags(in.Job, in.Runner)
-	for _, name := range sortedKeys(flags) {
+	for _, name := range slices.Sorted(maps.Keys(flags)) {
 		v.internal(name, strconv.FormatBool(flags[name]))
 	}
 	v.internal("CI_DISPOSABLE_ENVIRONMENT", "true")
@@ -85,7 +86,7 @@ func (v *variables) file(key string, content []byte) {
 
 // override sets variables that beat all others.
 func (v *variables) override(env map[string]string) {
-	for _, key := range sortedKeys(env) {
+	for _, key := range slices.Sorted(maps.Keys(env)) {
 		v.internal(key, env[key])
 	}
 }
@@ -232,13 +233,4 @@ func (c *compiler) masks() []string {
 // debugs reports whether the job switches a kind of debugging on, and may.
 func (c *compiler) debugs(variable string) bool {
 	return !c.Runner.DebugTraceDisabled && c.vars.bool(variable, false)
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
