@@ -84,18 +84,6 @@ func isFinalUpdate(body []byte) bool {
 	return json.Unmarshal(body, &update) == nil && (update.State == StateSuccess || update.State == StateFailed)
 }
 
-func (a *api) verify(r *http.Request, body []byte) reply {
-	b := a.board
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	known, systemID, ok := b.readRunner("POST /runners/verify", r, body, verifyFields())
-	if !ok {
-		return replyJSON(http.StatusForbidden, message("403 Forbidden"))
-	}
-	known.managers[systemID] = true
-	return replyJSON(http.StatusOK, map[string]any{"id": known.ID, "token": known.Token, "token_expires_at": nil})
-}
-
 func (a *api) request(r *http.Request, body []byte) reply {
 	b := a.board
 	if len(body) > maxRequestBody {

@@ -63,6 +63,9 @@ func checkZip(a *artifact) error {
 // maxDotenv is GitLab's default limit for a dotenv report, in bytes.
 const maxDotenv = 5 << 10
 
+// invalidFormat is how GitLab begins its refusal of a dotenv report.
+const invalidFormat = "Invalid Format!"
+
 // readDotenv reads the lines KEY=value of a dotenv report.
 func readDotenv(a *artifact) ([]Variable, error) {
 	z, err := gzip.NewReader(a.content())
@@ -85,7 +88,7 @@ func readDotenv(a *artifact) ([]Variable, error) {
 		}
 		name, value, ok := strings.Cut(line, "=")
 		if name = strings.TrimSpace(name); !ok || !key.MatchString(name) {
-			return nil, fmt.Errorf("Invalid Format! Line %q is not KEY=value", line) // GitLab's words
+			return nil, fmt.Errorf("%s line %q is not KEY=value", invalidFormat, line)
 		}
 		value = strings.TrimSpace(value)
 		for _, quote := range []string{`"`, `'`} {

@@ -3,8 +3,8 @@
 //
 // Data moves so: Submit makes the jobs of a pipeline; a stage's jobs become pending when the earlier stages ended;
 // POST /jobs/request hands one out as GitLab's payload; PATCH /jobs/:id/trace and PUT /jobs/:id bring log and ending back;
-// Wait, Jobs and Trace show them. Artifacts are kept in files without names and handed to later jobs. The repository is served to the job by git http-backend. One mutex guards all state; a
-// closed channel wakes whoever waits for a change.
+// Wait, Jobs and Trace show them. Artifacts are kept in files without names and handed to later jobs. The repository is
+// served to the job by git http-backend. One mutex guards all state; a closed channel wakes whoever waits for a change.
 //
 // It is a second reading of GitLab's protocol and shares no code with the runner's side, or a mistake would cancel itself
 // out. It is strict: what a runner does against the protocol is listed by Violations. Faults are injected on demand.
