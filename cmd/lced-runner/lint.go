@@ -17,9 +17,7 @@ func newLint() *cobra.Command {
 		Long:  "Check the configuration file: every key that is wrong, unknown or without effect is printed with its line. Exits 1 on an error or an unknown key.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			home, _ := os.UserHomeDir()
-			exists := func(path string) bool { _, err := os.Stat(path); return err == nil }
-			path, err := config.Find(file, os.Getenv, home, exists)
+			path, err := findConfig(file)
 			if err != nil {
 				return err
 			}

@@ -77,11 +77,16 @@ func run(ctx context.Context, g *globals, flag string) error {
 	return nil
 }
 
-// loadConfig finds and reads the configuration; its warnings go to the log.
-func loadConfig(g *globals, flag string) (*config.Config, *slog.Logger, string, error) {
+// findConfig is the path of the configuration that the flag, the environment or the usual places name.
+func findConfig(flag string) (string, error) {
 	home, _ := os.UserHomeDir()
 	exists := func(path string) bool { _, err := os.Stat(path); return err == nil }
-	file, err := config.Find(flag, os.Getenv, home, exists)
+	return config.Find(flag, os.Getenv, home, exists)
+}
+
+// loadConfig finds and reads the configuration; its warnings go to the log.
+func loadConfig(g *globals, flag string) (*config.Config, *slog.Logger, string, error) {
+	file, err := findConfig(flag)
 	if err != nil {
 		return nil, nil, "", err
 	}

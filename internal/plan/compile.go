@@ -106,7 +106,7 @@ func Compile(in Input) (*Compiled, error) {
 	}
 	c.vars.override(sidecars.setup.BuildEnv)
 
-	p := &executor.Plan{Name: c.names.unique, Labels: makeLabels(c), OwnImage: in.OwnImage, Probe: []string{binary, "helper", "probe"}}
+	p := &executor.Plan{Name: c.names.unique, Labels: makeLabels(c), OwnImage: in.OwnImage, Probe: []string{Binary, "helper", "probe"}}
 	vols, err := makeVolumes(c, sidecars)
 	if err != nil {
 		return nil, err
@@ -128,8 +128,8 @@ func Compile(in Input) (*Compiled, error) {
 	}, nil
 }
 
-// binary is the runner's path in its own image.
-const binary = "/usr/bin/lced-runner"
+// Binary is the runner's path in its own image.
+const Binary = "/usr/bin/lced-runner"
 
 // supported refuses what would otherwise be left out in silence.
 func supported(job *jobapi.Job) error {

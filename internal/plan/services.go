@@ -139,7 +139,7 @@ func makeSidecar(c *compiler, svc *executor.Service, sc dind.Sidecar, setup dind
 		svc.HostAliases = sc.Aliases
 	}
 	if setup.StaleSocket != "" {
-		svc.Prepare = []string{binary, "helper", "remove", setup.StaleSocket}
+		svc.Prepare = []string{Binary, "helper", "remove", setup.StaleSocket}
 	}
 }
 

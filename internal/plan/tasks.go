@@ -110,10 +110,10 @@ func makeHelper(c *compiler, vols *volumes) *executor.Helper {
 		o.DNS = append(o.DNS, a.String())
 	}
 	h := &executor.Helper{
-		Command: []string{binary, "helper", "stage"}, Refusal: helper.ExitBadRequest,
+		Command: []string{Binary, "helper", "stage"}, Refusal: helper.ExitBadRequest,
 		Container: executor.Container{
 			Name: c.names.unique + "-predefined", Hostname: hostnameOf(c),
-			Entrypoint: []string{binary}, Cmd: []string{"helper", "idle"}, Binds: vols.helper, Options: o, Mode: "bridge",
+			Entrypoint: []string{Binary}, Cmd: []string{"helper", "idle"}, Binds: vols.helper, Options: o, Mode: "bridge",
 		},
 	}
 	// Where the configuration names a network, GitLab may be reachable on that one only.

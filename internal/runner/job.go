@@ -102,11 +102,7 @@ func (l *life) perform(ctx, steps context.Context) (*executor.Job, error) {
 
 func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
 	e := l.entry
-	own, err := e.engine.OwnImage(ctx, l.MountInfo, e.config.Docker.HelperImage, executor.ReleaseImage(l.Version))
-	if err != nil {
-		return nil, err
-	}
-	facts, err := e.engine.Facts(ctx, own, factsCommand())
+	own, facts, err := l.engineFacts(ctx, e)
 	if err != nil {
 		return nil, err
 	}

@@ -42,9 +42,10 @@ func (r *Runner) entryFor(url string) *entry {
 
 func (r *Runner) recoverJob(ctx context.Context, e *entry, record journal.Entry) {
 	l := &life{Runner: r, entry: e, job: &jobapi.Job{ID: record.JobID, Token: record.Token}, log: e.log.With("job", record.JobID), record: record}
-	t, err := trace.Resume(r.traceOptions(record, record.Token, e.config.Token))
+	o := r.traceOptions(record, record.Token, e.config.Token)
+	t, err := trace.Resume(o)
 	if errors.Is(err, fs.ErrNotExist) {
-		t, err = trace.Open(r.traceOptions(record, record.Token))
+		t, err = trace.Open(o)
 	}
 	if err != nil {
 		l.log.Error("the log of an unreported job cannot be read; the job stays running in GitLab until it gives it up", "error", err)

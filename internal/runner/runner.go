@@ -22,6 +22,7 @@ import (
 	"lced-runner/internal/cache"
 	"lced-runner/internal/config"
 	"lced-runner/internal/journal"
+	"lced-runner/internal/plan"
 	"lced-runner/jobapi"
 )
 
@@ -179,11 +180,7 @@ func (r *Runner) learn(ctx context.Context) error {
 			r.Logger.Warn("could not remove everything that an earlier runner left on the engine", "error", err)
 		}
 		begun := time.Now()
-		own, err := e.engine.OwnImage(ctx, r.MountInfo, e.config.Docker.HelperImage, executor.ReleaseImage(r.Version))
-		if err != nil {
-			return fmt.Errorf("runner %s: %w", e.config.Name, err)
-		}
-		facts, err := e.engine.Facts(ctx, own, factsCommand())
+		own, facts, err := r.engineFacts(ctx, e)
 		if err != nil {
 			return fmt.Errorf("runner %s: %w", e.config.Name, err)
 		}
@@ -192,4 +189,12 @@ func (r *Runner) learn(ctx context.Context) error {
 	return nil
 }
 
-func factsCommand() []string { return []string{"/usr/bin/lced-runner", "helper", "facts"} }
+// engineFacts are the id of the image from which helpers are made, and what a plan must know of the engine.
+func (r *Runner) engineFacts(ctx context.Context, e *entry) (ownImage string, facts *executor.Facts, err error) {
+	ownImage, err = e.engine.OwnImage(ctx, r.MountInfo, e.config.Docker.HelperImage, executor.ReleaseImage(r.Version))
+	if err != nil {
+		return "", nil, err
+	}
+	facts, err = e.engine.Facts(ctx, ownImage, []string{plan.Binary, "helper", "facts"})
+	return ownImage, facts, err
+}
