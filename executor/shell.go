@@ -40,16 +40,16 @@ type shell struct {
 
 // armed is one start of the container.
 type armed struct {
-	out, errw held
+	out, errw *held
 	marks     *marks
 	stream    *stream
 }
 
 // arm attaches and starts the container, so that its shell waits for the script. ctx bounds the whole step.
 func (s *shell) arm(ctx context.Context) error {
-	a := &armed{}
-	a.marks = newMarks(&a.out, s.nonce)
-	stream, err := s.on.attach(ctx, s.id, a.marks, &a.errw)
+	a := &armed{out: newHeld(ctx), errw: newHeld(ctx)}
+	a.marks = newMarks(a.out, s.nonce)
+	stream, err := s.on.attach(ctx, s.id, a.marks, a.errw)
 	if err != nil {
 		return err
 	}

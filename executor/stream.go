@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -90,27 +91,55 @@ func (s containers) exec(ctx context.Context, id string, cmd []string, input []b
 	return state.ExitCode, nil
 }
 
-// held is a writer whose target comes later: what is written before is kept.
+// heldLimit bounds what is kept of a shell that talks before it gets its script, in bytes.
+const heldLimit = 64 << 10
+
+// held is a writer whose target comes later. What is written before is kept up to heldLimit; a writer of more waits for the
+// target, as any image may have a shell that talks without end.
 type held struct {
+	over  <-chan struct{} // nobody waits for a target any more
+	given chan struct{}   // closed when there is a target
+
 	mu     sync.Mutex
 	kept   []byte
 	target io.Writer
 }
 
+// newHeld makes one that stops waiting with ctx.
+func newHeld(ctx context.Context) *held {
+	return &held{over: ctx.Done(), given: make(chan struct{})}
+}
+
 func (h *held) Write(p []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.target == nil {
-		h.kept = append(h.kept, p...)
+	if h.keep(p) {
 		return len(p), nil
 	}
+	select {
+	case <-h.given:
+	case <-h.over:
+		return 0, errors.New("the job ended before its script began")
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	return h.target.Write(p)
 }
 
+func (h *held) keep(p []byte) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.target != nil || len(h.kept) >= heldLimit {
+		return false
+	}
+	h.kept = append(h.kept, p...)
+	return true
+}
+
+// release gives the target, once.
 func (h *held) release(target io.Writer) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.target = target
+	close(h.given)
 	_, err := target.Write(h.kept)
 	h.kept = nil
 	return err
