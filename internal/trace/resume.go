@@ -14,32 +14,20 @@ import (
 
 // Resume continues the log that an earlier process left in the spool file, after a crash for example: Sum covers all of it,
 // sections that were open at the cut are closed, and lines have headers if those in the file have. What the server already
-// has is found out by its first refusal (416), so the spool keeps no offset. An error that is fs.ErrNotExist means that there is no such log.
+// has is found out by its first refusal (416), so the spool keeps no offset. An error that is fs.ErrNotExist means that
+// there is no such log.
 func Resume(opts Options) (*Trace, error) {
 	file, err := os.OpenFile(opts.Path, os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open spool file of an earlier job log: %w", err)
 	}
-	live := opts.Live
-	if live == nil {
-		live = io.Discard
-	}
-	s := &spool{file: file, live: live}
+	s := newSpool(file, opts.Live)
 	stamped := s.stamped()
 	open, err := s.read()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read spool file of an earlier job log: %w", err), file.Close())
 	}
-	limit := opts.Limit
-	if limit <= 0 {
-		limit = defaultLimit
-	}
-	t := &Trace{
-		spool:   s,
-		markers: opts.Sections,
-		secrets: newSecrets(opts.Masks, opts.Prefixes),
-		queue:   queue{out: limiter{limit: limit, spool: s, size: s.sum.Size, over: s.sum.Size >= limit}, lineStart: stamped, stamped: stamped},
-	}
+	t := newTrace(opts, s, stamped)
 	if t.markers && !t.queue.out.over {
 		between := &segment{}
 		t.queue.push(between, true)

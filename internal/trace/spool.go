@@ -25,10 +25,15 @@ func openSpool(path string, live io.Writer) (*spool, error) {
 	if err := file.Chmod(0o600); err != nil { // the file may have been there with another mode
 		return nil, errors.Join(err, file.Close())
 	}
+	return newSpool(file, live), nil
+}
+
+// newSpool is the spool in an open file; live may be nil.
+func newSpool(file *os.File, live io.Writer) *spool {
 	if live == nil {
 		live = io.Discard
 	}
-	return &spool{file: file, live: live}, nil
+	return &spool{file: file, live: live}
 }
 
 // write appends p. A job is not stopped because its log cannot be saved, so the first error (a full disk) is kept for

@@ -55,16 +55,26 @@ func Open(opts Options) (*Trace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create spool file of the job log: %w", err)
 	}
+	return newTrace(opts, spool, opts.Timestamps), nil
+}
+
+// newTrace is a log that goes on where the spool ends; stamped says whether its lines have headers.
+func newTrace(opts Options, s *spool, stamped bool) *Trace {
 	limit := opts.Limit
 	if limit <= 0 {
 		limit = defaultLimit
 	}
+	size := s.sum.Size
 	return &Trace{
-		spool:   spool,
+		spool:   s,
 		markers: opts.Sections,
 		secrets: newSecrets(opts.Masks, opts.Prefixes),
-		queue:   queue{out: limiter{limit: limit, spool: spool}, lineStart: true, stamped: opts.Timestamps},
-	}, nil
+		queue: queue{
+			out:       limiter{limit: limit, spool: s, size: size, over: size >= limit},
+			lineStart: stamped || size == 0, // with headers only whole lines are written
+			stamped:   stamped,
+		},
+	}
 }
 
 // AddMasks hides more values from now on. It must be called before any output that may hold them: what was written
