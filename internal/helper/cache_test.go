@@ -64,6 +64,16 @@ func (s *cacheStage) clear() {
 	}
 }
 
+// change writes a file that is newer than any archive: a file system may give files of one moment the same time.
+func (s *cacheStage) change(name string) {
+	s.t.Helper()
+	writeFile(s.t, s.file(name), "new")
+	later := time.Now().Add(time.Second)
+	if err := os.Chtimes(s.file(name), later, later); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 func yellowLine(text string) string { return yellow + text + noColour }
 
 func TestLocalCache(t *testing.T) {
@@ -80,7 +90,7 @@ func TestLocalCache(t *testing.T) {
 	wantFile(t, s.file("vendor/file"), "text")
 	s.do(s.archive, "Archive is up to date!", green("Created cache"))
 
-	writeFile(t, s.file("vendor/new"), "new")
+	s.change("vendor/new")
 	s.do(s.archive, kept, green("Created cache"))
 	s.clear()
 	s.do(s.archive, yellowLine("No files to cache."))
@@ -88,7 +98,7 @@ func TestLocalCache(t *testing.T) {
 	wantFile(t, s.file("vendor/new"), "new")
 
 	s.Cache.Ephemeral = "it is lost"
-	writeFile(t, s.file("vendor/newer"), "x")
+	s.change("vendor/newer")
 	s.do(s.archive, yellowLine("WARNING: it is lost"))
 }
 
@@ -255,7 +265,7 @@ func TestUploadThatFails(t *testing.T) {
 	b.asked(t, "PUT")
 
 	b.Close()
-	writeFile(t, s.file("vendor/new"), "text")
+	s.change("vendor/new")
 	s.do(s.archive, yellowLine("Failed to create cache"))
 	if log := s.log.String(); !strings.Contains(log, "reach the distributed cache at 127.0.0.1") || strings.Contains(log, "Signature") || s.pauses != 2 {
 		t.Errorf("%d pauses, log:\n%s", s.pauses, log)
