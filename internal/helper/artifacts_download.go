@@ -30,18 +30,7 @@ type Dependency struct {
 
 // download is the stage download_artifacts.
 func (s artifacts) download(ctx context.Context) error {
-	pause := firstPause
-	for n := 1; ; n++ {
-		err := s.downloadAll(ctx)
-		if err == nil || n >= s.Download.Attempts || ctx.Err() != nil {
-			return err
-		}
-		warning(s.out, "WARNING: Downloading artifacts failed: %v. Attempt %d of %d starts in %v...", err, n+1, s.Download.Attempts, pause)
-		if err := s.pause(ctx, pause); err != nil {
-			return fmt.Errorf("wait for the next attempt to download artifacts: %w", err)
-		}
-		pause = min(2*pause, longestPause)
-	}
+	return s.attempts(ctx, s.Download.Attempts, "WARNING: Downloading artifacts failed", func(int) error { return s.downloadAll(ctx) })
 }
 
 func (s artifacts) downloadAll(ctx context.Context) error {

@@ -98,13 +98,7 @@ func (s artifacts) choose(ctx context.Context, a Artifact) (archive.Files, error
 		selection.Untracked = err == nil
 	}
 	files, notes, err := archive.Select(ctx, selection)
-	for _, n := range notes {
-		if n.Warning {
-			warning(s.out, "WARNING: %s", n.Text)
-		} else {
-			fmt.Fprintln(s.out, n.Text)
-		}
-	}
+	tell(s.out, notes)
 	return files, err
 }
 

@@ -210,12 +210,6 @@ func (s *caching) files(ctx context.Context, item CacheItem) (archive.Files, err
 		}
 	}
 	files, notes, err := archive.Select(ctx, selection)
-	for _, n := range notes {
-		if n.Warning {
-			warning(s.out, "WARNING: %s", n.Text)
-		} else {
-			fmt.Fprintln(s.out, n.Text)
-		}
-	}
+	tell(s.out, notes)
 	return files, err
 }

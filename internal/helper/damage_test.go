@@ -106,11 +106,12 @@ func TestAttempts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lock.Close()
-	s := &sources{Request: req, pause: func(_ context.Context, d time.Duration) error {
+	run := commands{out: &out, errw: &out, env: cleanEnv(), lock: lock}
+	s := &sources{stage: stage{Request: req, commands: run, pause: func(_ context.Context, d time.Duration) error {
 		pauses = append(pauses, d)
 		return nil
-	}}
-	if err := s.get(t.Context(), commands{out: &out, errw: &out, env: cleanEnv(), lock: lock}); err != nil {
+	}}}
+	if err := s.get(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	if len(pauses) != 2 || pauses[0] != 5*time.Second || pauses[1] != 10*time.Second {

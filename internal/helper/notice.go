@@ -3,6 +3,8 @@ package helper
 import (
 	"fmt"
 	"io"
+
+	"lced-runner/internal/archive"
 )
 
 // Colours of the job log, as GitLab's users know them.
@@ -20,4 +22,15 @@ func notice(w io.Writer, format string, args ...any) {
 
 func warning(w io.Writer, format string, args ...any) {
 	fmt.Fprintf(w, yellow+format+noColour+"\n", args...)
+}
+
+// tell writes what was noted while the files of an archive were chosen.
+func tell(w io.Writer, notes []archive.Note) {
+	for _, n := range notes {
+		if n.Warning {
+			warning(w, "WARNING: %s", n.Text)
+		} else {
+			fmt.Fprintln(w, n.Text)
+		}
+	}
 }

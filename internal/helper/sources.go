@@ -10,26 +10,17 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
-)
-
-// Wait before attempt n+1 of get_sources: 5 s, doubled up to 5 min, as gitlab-runner does.
-const (
-	firstPause   = 5 * time.Second
-	longestPause = 5 * time.Minute
 )
 
 // sources is the stage get_sources at work.
 type sources struct {
-	*Request
-	commands
-	pause func(context.Context, time.Duration) error
+	stage
 	// privateDir is a directory outside all volumes, for certificates.
 	privateDir string
 }
 
-// get makes the attempts. What it runs has the environment of c, and of git besides.
-func (s *sources) get(ctx context.Context, c commands) error {
+// get makes the attempts. What it runs has the environment of the stage, and of git besides.
+func (s *sources) get(ctx context.Context) error {
 	if err := s.Sources.check(); err != nil {
 		return err
 	}
@@ -38,22 +29,10 @@ func (s *sources) get(ctx context.Context, c commands) error {
 		return fmt.Errorf("create a directory for certificates: %w", err)
 	}
 	defer os.RemoveAll(s.privateDir)
-	s.commands = c
-	if s.env, err = s.gitEnvironment(c.env, s.privateDir); err != nil {
+	if s.env, err = s.gitEnvironment(s.env, s.privateDir); err != nil {
 		return err
 	}
-	pause := firstPause
-	for n := 1; ; n++ {
-		err := s.attempt(ctx, n)
-		if err == nil || n >= s.Sources.Attempts || ctx.Err() != nil {
-			return err
-		}
-		warning(s.out, "Getting sources failed: %v. Attempt %d of %d starts in %v...", err, n+1, s.Sources.Attempts, pause)
-		if err := s.pause(ctx, pause); err != nil {
-			return fmt.Errorf("wait for the next attempt to get sources: %w", err)
-		}
-		pause = min(2*pause, longestPause)
-	}
+	return s.attempts(ctx, s.Sources.Attempts, "Getting sources failed", func(n int) error { return s.attempt(ctx, n) })
 }
 
 // check finds requests that git would misunderstand.

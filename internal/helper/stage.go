@@ -94,9 +94,8 @@ func (s *stage) work() (func(context.Context) error, error) {
 	case StagePrepare:
 		missing, work = s.Prepare == nil, s.prepare
 	case StageGetSources:
-		sources := sources{Request: s.Request, pause: s.pause}
 		missing = s.Sources == nil
-		work = func(ctx context.Context) error { return sources.get(ctx, s.commands) }
+		work = func(ctx context.Context) error { return (&sources{stage: *s}).get(ctx) }
 	case StageDownload:
 		missing = s.Download == nil
 		work = func(ctx context.Context) error {
@@ -138,16 +137,4 @@ func exitCode(err error, errw io.Writer) int {
 		return ExitBadRequest
 	}
 	return 1
-}
-
-// sleep waits for d, or for the end of ctx, whose cause it returns.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

@@ -1,0 +1,41 @@
+package helper
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Wait before attempt n+1: 5 s, doubled up to 5 min, as gitlab-runner does.
+const (
+	firstPause   = 5 * time.Second
+	longestPause = 5 * time.Minute
+)
+
+// attempts calls try until it succeeds, with the number of the attempt from 1 to most; failed tells the user what did not.
+func (s *stage) attempts(ctx context.Context, most int, failed string, try func(n int) error) error {
+	pause := firstPause
+	for n := 1; ; n++ {
+		err := try(n)
+		if err == nil || n >= most || ctx.Err() != nil {
+			return err
+		}
+		warning(s.out, "%s: %v. Attempt %d of %d starts in %v...", failed, err, n+1, most, pause)
+		if err := s.pause(ctx, pause); err != nil {
+			return fmt.Errorf("wait for the next attempt: %w", err)
+		}
+		pause = min(2*pause, longestPause)
+	}
+}
+
+// sleep waits for d, or for the end of ctx, whose cause it returns.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
