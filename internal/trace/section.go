@@ -107,20 +107,11 @@ func (w *stream) flush() []byte {
 	return w.stamp.flush(out)
 }
 
-// Info appends a line of the runner's own in bold green.
-func (s *Section) Info(format string, args ...any) { s.line(infoLine, format, args) }
-
-// Warn appends a line of the runner's own that warns the user.
-func (s *Section) Warn(format string, args ...any) { s.line(warnLine, format, args) }
-
-// Plain appends a line of the runner's own without colour.
-func (s *Section) Plain(format string, args ...any) { s.line(plainLine, format, args) }
-
-// line does not pass through the streams' filters: a secret that is half written stays half written, and is hidden
-// when its second half arrives.
-func (s *Section) line(style func(string) string, format string, args []any) {
+// Plain appends a line of the runner's own without colour. It does not pass through the streams' filters: a secret that
+// is half written stays half written, and is hidden when its second half arrives.
+func (s *Section) Plain(format string, args ...any) {
 	t := s.trace
-	line := style(t.secrets.hide(fmt.Sprintf(format, args...)))
+	line := plainLine(t.secrets.hide(fmt.Sprintf(format, args...)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

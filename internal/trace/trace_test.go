@@ -119,8 +119,8 @@ func TestRunnerLinesStartOnNewLines(t *testing.T) {
 	second := tr.Section("b", "B")
 	for _, s := range []*Section{second, first} {
 		fmt.Fprint(s, "text se")
-		s.Warn("w")
-		s.Info("i")
+		s.Plain("v")
+		s.Plain("w")
 		fmt.Fprint(s, "cret\nmore")
 	}
 	first.Close()
@@ -129,7 +129,7 @@ func TestRunnerLinesStartOnNewLines(t *testing.T) {
 	want := ""
 	for _, title := range []string{"A", "B"} {
 		want += "\x1b[0K\x1b[36;1m" + title + "\x1b[0;m\ntext \n" + // the half secret waits for its other half
-			"\x1b[0K\x1b[0;33mWARNING: w\x1b[0;m\n\x1b[0K\x1b[32;1mi\x1b[0;m\n[MASKED]\nmore"
+			"\x1b[0Kv\x1b[0;m\n\x1b[0Kw\x1b[0;m\n[MASKED]\nmore"
 		want += "\n"
 	}
 	want += "\x1b[0K\x1b[32;1mend\x1b[0;m\n"
@@ -167,7 +167,7 @@ func TestCloseEndsEverything(t *testing.T) {
 			t.Error(diff)
 		}
 		tr.Info("late")
-		a.Warn("late")
+		a.Plain("late")
 		late := tr.Section("late", "late")
 		for _, s := range []*Section{a, late} {
 			if _, err := fmt.Fprint(s, "late"); err == nil {
