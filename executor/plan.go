@@ -44,11 +44,9 @@ type Volume struct {
 	Name      string
 	Labels    map[string]string // in addition to the plan's
 	Temporary bool              // removed with the job
-	Driver    string
-	Options   map[string]string
-	Target    string // absolute path at which the filling container mounts it
-	Open      bool   // its root gets mode 0777, so that any user of a job image can write there
-	Files     []File // put into it before the first container that mounts it starts
+	Target    string            // absolute path at which the filling container mounts it
+	Open      bool              // its root gets mode 0777, so that any user of a job image can write there
+	Files     []File            // put into it before the first container that mounts it starts
 }
 
 // File is one file for a volume.

@@ -21,11 +21,11 @@ type volumes struct {
 	containers containers
 }
 
-// create is idempotent for a volume of the same name and driver.
+// create is idempotent for a volume of the same name.
 func (s volumes) create(ctx context.Context, v Volume, labels map[string]string) error {
 	all := typed(labels, "cache")
 	maps.Copy(all, v.Labels)
-	_, err := s.docker.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Driver: v.Driver, DriverOpts: v.Options, Labels: all})
+	_, err := s.docker.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Labels: all})
 	if err != nil {
 		return fmt.Errorf("create volume %s for %s: %w", v.Name, v.Target, err)
 	}
