@@ -1,6 +1,6 @@
-// Package certs makes the certificates of one docker-in-docker sidecar: a throwaway certificate authority, and a server and a client pair that
-// it signed. Names and addresses go in, PEM text comes out. Nothing is written, nothing is kept: the authority's key is gone when New returns,
-// so nobody can add a third certificate later. It knows neither Docker nor jobs.
+// Package certs makes the certificates of one docker-in-docker sidecar: a throwaway certificate authority, and a server and
+// a client pair that it signed. Names and addresses go in, PEM text comes out. Nothing is written, nothing is kept: the
+// authority's key is gone when New returns, so nobody can add a third certificate later. It knows neither Docker nor jobs.
 package certs
 
 import (
@@ -24,8 +24,9 @@ type Bundle struct {
 	ClientKey  []byte
 }
 
-// New makes a bundle whose server certificate is valid for names and ips. The keys are P-256: made in well under a millisecond, where the RSA keys of the
-// docker:dind image take seconds to minutes on a small board. Errors come from the system's random source only, or from a name that is no host name.
+// New makes a bundle whose server certificate is valid for names and ips. The keys are P-256: made in well under a
+// millisecond, where the RSA keys of the docker:dind image take seconds to minutes on a small board. Errors come from the
+// system's random source only, or from a name that is no host name.
 func New(names []string, ips []net.IP) (*Bundle, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -60,16 +61,18 @@ func New(names []string, ips []net.IP) (*Bundle, error) {
 	return b, nil
 }
 
-// template has what all three certificates share. The common names are those of the docker:dind image, which operators know from its log.
+// template has what all three certificates share. The common names are those of the docker:dind image, which operators
+// know from its log.
 func template(commonName string) *x509.Certificate {
 	return &x509.Certificate{
 		Subject: pkix.Name{CommonName: commonName},
 		// The serial number is left to CreateCertificate, which makes a random one.
 		//
-		// A board without a clock battery starts in the past (1970, or the date of its image) until NTP answers. A certificate dated by
-		// such a clock would not be valid yet, or already over, for a reader with another one. So neither end depends on the clock: they are the
-		// first moment of Unix time and the last one that the older date form of certificates, UTCTime, can hold. The pair really lives as
-		// long as one job, because its keys go with the job's volumes.
+		// A board without a clock battery starts in the past (1970, or the date of its image) until NTP answers. A
+		// certificate dated by such a clock would not be valid yet, or already over, for a reader with another one. So
+		// neither end depends on the clock: they are the first moment of Unix time and the last one that the older date
+		// form of certificates, UTCTime, can hold. The pair really lives as long as one job, because its keys go with
+		// the job's volumes.
 		NotBefore: time.Unix(0, 0).UTC(),
 		NotAfter:  time.Date(2049, time.December, 31, 23, 59, 59, 0, time.UTC),
 		KeyUsage:  x509.KeyUsageDigitalSignature,

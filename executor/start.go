@@ -31,7 +31,8 @@ type none struct{}
 //	                         ├─ services up ─► ready ───────────────────────────┼─► the first step
 //	                         └─ build container created, its shell waiting ─────┘
 //
-// job is the context of the whole job, which bounds the streams that stay open; cancel ends a start-up that the user cancelled.
+// job is the context of the whole job, which bounds the streams that stay open; cancel ends a start-up that the user
+// cancelled.
 func (j *Job) start(job, cancel context.Context) error {
 	p := j.plan
 	s := &starter{Job: j, log: j.log("prepare_executor", `Preparing the "docker" executor`)}

@@ -13,7 +13,7 @@ var (
 	// ErrTokenRefused is in the chain of a 403 to Verify and Request: the runner's token is revoked or wrong.
 	ErrTokenRefused = errors.New("the runner token is not valid (any more): create a runner in GitLab and put its token into the configuration")
 	// ErrOrphaned is in the chain of a 422 to Verify and Request: the owner of the runner was deleted.
-	ErrOrphaned = errors.New("the runner has lost its owner (its group or project was deleted) or the request was invalid")
+	ErrOrphaned = errors.New("the runner has lost its owner (its group or project was deleted) or the request was invalid: create a runner in GitLab and put its token into the configuration")
 )
 
 // ConfigError is a fault of the local configuration: a bad URL, or certificate files that cannot be used. The network

@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Extract unpacks an archive into dir, which must exist: a zip, or a tar compressed with zstd, told by the first bytes. Files
-// and links that exist are replaced; modes, times and, for root, owners are restored. An archive with an entry that leaves dir (by
-// an absolute name, by .., through a symbolic link), that is a device, or that comes twice is refused; of a zip nothing
-// has been unpacked then.
+// Extract unpacks an archive into dir, which must exist: a zip, or a tar compressed with zstd, told by the first bytes.
+// Files and links that exist are replaced; modes, times and, for root, owners are restored. An archive with an entry
+// that leaves dir (by an absolute name, by .., through a symbolic link), that is a device, or that comes twice is
+// refused; of a zip nothing has been unpacked then.
 func Extract(ctx context.Context, file *os.File, dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

@@ -73,8 +73,8 @@ func readOwner(extra []byte) (uid, gid int) {
 	return -1, -1
 }
 
-// decoderOptions bound what zstd takes: the window that its format recommends every decoder to support is 8 MiB, and none of GitLab's
-// levels makes one above 32 MiB.
+// decoderOptions bound what zstd takes: the window that its format recommends every decoder to support is 8 MiB, and
+// none of GitLab's levels makes one above 32 MiB.
 func decoderOptions() []zstd.DOption {
 	return []zstd.DOption{zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(32 << 20)}
 }

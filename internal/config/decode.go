@@ -160,7 +160,8 @@ func (d *decoder) integer(n *node, into reflect.Value, f field, key string) {
 	into.SetInt(value)
 }
 
-// duration reads seconds where the key is in seconds; else a duration as Go writes it, or an integer of nanoseconds, which gitlab-runner takes too.
+// duration reads seconds where the key is in seconds; else a duration as Go writes it, or an integer of nanoseconds,
+// which gitlab-runner takes too.
 func (d *decoder) duration(n *node, into reflect.Value, f field, key string) {
 	if f.unit == "s" {
 		if !d.expect(n, key, integer) {

@@ -9,8 +9,9 @@ type Engine struct {
 	TLSVerify bool   // without it tcp is plain HTTP, even with a CertPath
 }
 
-// Engine is the engine that the runner's containers live on. As in gitlab-runner, an empty host means that host, certificates and
-// verification all come from DOCKER_HOST, DOCKER_CERT_PATH and DOCKER_TLS_VERIFY, whatever tls_verify says; and a unix socket has no TLS.
+// Engine is the engine that the runner's containers live on. As in gitlab-runner, an empty host means that host,
+// certificates and verification all come from DOCKER_HOST, DOCKER_CERT_PATH and DOCKER_TLS_VERIFY, whatever tls_verify
+// says; and a unix socket has no TLS.
 func (d *Docker) Engine(env func(string) string) Engine {
 	e := Engine{Host: d.Host, CertPath: d.TLSCertPath, TLSVerify: d.TLSVerify}
 	if e.Host == "" {

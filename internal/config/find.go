@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// Find is the path of the configuration file: the flag, else CONFIG_FILE, whether or not there is such a file; else the first that exists of
-// config.toml and config.yaml in /etc/gitlab-runner (root and packages), /home/gitlab-runner/.gitlab-runner (containers) and home's .gitlab-runner
-// (other users). The error lists where it looked.
+// Find is the path of the configuration file: the flag, else CONFIG_FILE, whether or not there is such a file; else the
+// first that exists of config.toml and config.yaml in /etc/gitlab-runner (root and packages),
+// /home/gitlab-runner/.gitlab-runner (containers) and home's .gitlab-runner (other users). The error lists where it
+// looked.
 func Find(flag string, env func(string) string, home string, exists func(string) bool) (string, error) {
 	if flag != "" {
 		return flag, nil

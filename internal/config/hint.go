@@ -2,7 +2,8 @@ package config
 
 import "strings"
 
-// hint says what an unknown key may have meant: a key of another table, which is the usual mistake, or one that is spelt nearly so.
+// hint says what an unknown key may have meant: a key of another table, which is the usual mistake, or one that is
+// spelt nearly so.
 func hint(fields []field, path, key string) string {
 	for _, k := range Keys() {
 		cut := strings.LastIndex(k.Path, ".") + 1

@@ -10,7 +10,8 @@ import (
 // Class says what becomes of a key.
 type Class string
 
-// The classes. All but Honoured are accepted, so that a file written for gitlab-runner loads, and are warned about when they are set.
+// The classes. All but Honoured are accepted, so that a file written for gitlab-runner loads, and are warned about when
+// they are set.
 const (
 	Honoured      Class = "honoured"
 	Ignored       Class = "ignored"        // not needed here, or decided otherwise
@@ -18,8 +19,8 @@ const (
 	OtherExecutor Class = "other executor" // of an executor that lced-runner does not have
 )
 
-// These types of blank fields put keys into the table that have no value of ours. An ignored key without a reason (tag why) is one that
-// `register` writes by itself: it is never warned about.
+// These types of blank fields put keys into the table that have no value of ours. An ignored key without a reason (tag
+// why) is one that `register` writes by itself: it is never warned about.
 type (
 	ignored       struct{}
 	notYet        struct{}

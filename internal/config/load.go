@@ -25,8 +25,9 @@ func Load(path string, env func(string) string) (*Config, []Warning, error) {
 	return Parse(data, path, env)
 }
 
-// Parse reads a configuration file's content: YAML if file ends in .yaml or .yml, else TOML. env gives the variables that url and token name. The
-// warnings are for the operator's log and come with an error too. The error joins all that is wrong, each part an *Error; Config is nil then.
+// Parse reads a configuration file's content: YAML if file ends in .yaml or .yml, else TOML. env gives the variables
+// that url and token name. The warnings are for the operator's log and come with an error too. The error joins all that
+// is wrong, each part an *Error; Config is nil then.
 func Parse(data []byte, file string, env func(string) string) (*Config, []Warning, error) {
 	p := &problems{file: file}
 	c := p.parse(bytes.TrimPrefix(data, []byte("\ufeff")), env) // editors on Windows put a byte order mark first

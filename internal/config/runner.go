@@ -45,7 +45,8 @@ type Runner struct {
 	Docker                Docker          `key:"docker" doc:"containers of the docker executor"`
 	Dind                  Dind            `key:"dind" doc:"the docker-in-docker sidecar; a key that gitlab-runner does not have"`
 
-	// RawURL and RawToken are as the file has them, before variables were expanded: what is written back must not hold a secret of the environment.
+	// RawURL and RawToken are as the file has them, before variables were expanded: what is written back must not hold
+	// a secret of the environment.
 	RawURL   string
 	RawToken jobapi.Secret
 	// Disabled says why this runner takes no jobs; empty means that it does.

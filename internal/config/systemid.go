@@ -11,11 +11,12 @@ import (
 	"strings"
 )
 
-// SystemID is this runner's identity among those with the same token: GitLab shows one runner manager for each, and cache volumes are named after it. It is kept
-// in .runner_system_id in dir, the directory of the configuration. One that is there and valid stays, gitlab-runner's too.
+// SystemID is this runner's identity among those with the same token: GitLab shows one runner manager for each, and
+// cache volumes are named after it. It is kept in .runner_system_id in dir, the directory of the configuration. One
+// that is there and valid stays, gitlab-runner's too.
 //
-// A new one is r_ and 12 random letters. gitlab-runner prefers s_ and a hash of the machine id, but boards flashed from one image share that id, and GitLab would
-// take them all for one.
+// A new one is r_ and 12 random letters. gitlab-runner prefers s_ and a hash of the machine id, but boards flashed from
+// one image share that id, and GitLab would take them all for one.
 //
 // There is always an id. The warning is not nil when it could not be read or saved, so that the next start will have another one.
 func SystemID(dir string) (id string, warning error) {

@@ -8,8 +8,8 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// parseTOML makes the tree of a TOML document. The ordinary decoder runs first, for it knows the rules of the language, such as that no key may
-// come twice; it does not tell the lines of what it has read, which the tree is for.
+// parseTOML makes the tree of a TOML document. The ordinary decoder runs first, for it knows the rules of the language,
+// such as that no key may come twice; it does not tell the lines of what it has read, which the tree is for.
 func parseTOML(data []byte, p *problems) *node {
 	var syntax *toml.DecodeError
 	if err := toml.Unmarshal(data, new(map[string]any)); errors.As(err, &syntax) {

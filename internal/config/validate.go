@@ -63,7 +63,8 @@ func (r *Runner) unusable() string {
 	return ""
 }
 
-// url takes off what GitLab's address must not end in. An address without a scheme passes, as the placeholder of an example does: the first request tells.
+// url takes off what GitLab's address must not end in. An address without a scheme passes, as the placeholder of an
+// example does: the first request tells.
 func (p *problems) url(r *Runner, n *node) {
 	r.URL = strings.TrimRight(strings.TrimSpace(r.URL), "/")
 	if before, ok := strings.CutSuffix(r.URL, "/ci"); ok {

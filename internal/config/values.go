@@ -12,7 +12,8 @@ import (
 // Bytes is a size, written as a number with an optional binary unit: "512m" is 512 MiB.
 type Bytes int64
 
-// UnmarshalText reads what `docker run --memory` takes: 128, 128k, 1.5g, 128MiB. Negative sizes are refused, as gitlab-runner does.
+// UnmarshalText reads what `docker run --memory` takes: 128, 128k, 1.5g, 128MiB. Negative sizes are refused, as
+// gitlab-runner does.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	wrong := errors.New(`expected a size such as "512m", with b, k, m, g or t as unit`)
 	s := strings.ToLower(strings.TrimSpace(string(text)))

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// Volume is one entry of `volumes`. Destination may hold variables of the job and may be relative to the project's directory: both are the
-// reader's to resolve. Without a Source it is a cache volume that the runner names; with one it is a bind of a host path or a named volume.
+// Volume is one entry of `volumes`. Destination may hold variables of the job and may be relative to the project's
+// directory: both are the reader's to resolve. Without a Source it is a cache volume that the runner names; with one it
+// is a bind of a host path or a named volume.
 type Volume struct {
 	Source      string
 	Destination string
@@ -16,8 +17,8 @@ type Volume struct {
 	Propagation string // "" or shared, slave, private, rshared, rslave, rprivate
 }
 
-// ParseVolume reads [source:]destination[:ro|rw|O][:z][:propagation], gitlab-runner's grammar. A comma may stand before label and propagation; mode and label may
-// be in either case. Errors say what is expected; the caller names the entry.
+// ParseVolume reads [source:]destination[:ro|rw|O][:z][:propagation], gitlab-runner's grammar. A comma may stand before
+// label and propagation; mode and label may be in either case. Errors say what is expected; the caller names the entry.
 func ParseVolume(spec string) (Volume, error) {
 	parts := strings.Split(spec, ":")
 	var options []string
@@ -43,7 +44,8 @@ func ParseVolume(spec string) (Volume, error) {
 	return v, nil
 }
 
-// isOptions tells the trailing options from a path: `/a:ro` is a destination with a mode, while `cache:z/x` is a source with a destination.
+// isOptions tells the trailing options from a path: `/a:ro` is a destination with a mode, while `cache:z/x` is a source
+// with a destination.
 func isOptions(part string) bool {
 	for word := range strings.SplitSeq(part, ",") {
 		if !new(Volume).setOption(word) {

@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// parseYAML makes the tree of a YAML document. As with TOML the ordinary decoder runs first: it knows the rules of the language, and refuses keys that
-// come twice, anchors that contain themselves and aliases that grow without bound.
+// parseYAML makes the tree of a YAML document. As with TOML the ordinary decoder runs first: it knows the rules of the
+// language, and refuses keys that come twice, anchors that contain themselves and aliases that grow without bound.
 func parseYAML(data []byte, p *problems) *node {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, more yaml.Node

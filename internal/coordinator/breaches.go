@@ -85,7 +85,8 @@ func (r *referee) checkTrace(j *job, tokens []string) {
 	}
 }
 
-// failureReasons is what a payload lists as accepted unless a Patch changes it: the names of a 19.x server that a runner may send.
+// failureReasons is what a payload lists as accepted unless a Patch changes it: the names of a 19.x server that a
+// runner may send.
 func failureReasons() []string {
 	return []string{
 		"unknown_failure", "script_failure", "api_failure", "stuck_or_timeout_failure", "runner_system_failure",

@@ -57,7 +57,8 @@ func cachePayloads(ctx context.Context, s Submission, sha string) (map[string][]
 	return all, nil
 }
 
-// cacheKey is a cache's key, made from files where it is to change with them: the SHA-1 of what is known about each, behind the prefix.
+// cacheKey is a cache's key, made from files where it is to change with them: the SHA-1 of what is known about each,
+// behind the prefix.
 func cacheKey(ctx context.Context, r Repository, sha string, c ciyaml.Cache) (string, error) {
 	const unknown = "default"
 	files := slices.Concat(c.KeyFiles, c.KeyFilesCommits)

@@ -27,7 +27,8 @@ type Options struct {
 	JobTimeout time.Duration
 	// MaxArtifact is the size above which artifacts are refused, in bytes; 0: there is no limit.
 	MaxArtifact int64
-	// StorageURL is where Artifacts.Storage is served; downloads that allow it are redirected there. Empty: the server gives artifacts itself.
+	// StorageURL is where Artifacts.Storage is served; downloads that allow it are redirected there. Empty: the server
+	// gives artifacts itself.
 	StorageURL string
 	// Live, if set, is asked once per job at its first log bytes for a writer that then gets the log as it arrives, each
 	// byte once even if the runner sends it again.

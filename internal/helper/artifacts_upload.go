@@ -47,10 +47,10 @@ func (s artifacts) upload(ctx context.Context) error {
 	return nil
 }
 
-// uploadOne sends one artifact. The archive is made while it is sent, for each attempt anew, and lies nowhere: a file of its own would
-// double what the artifact takes on the flash of a small board, and wear it. From the same files the writers make the same
-// bytes, so an upload that is repeated is the same file; and the server, which is asked before the first byte, refuses before
-// anything is compressed.
+// uploadOne sends one artifact. The archive is made while it is sent, for each attempt anew, and lies nowhere: a file
+// of its own would double what the artifact takes on the flash of a small board, and wear it. From the same files the
+// writers make the same bytes, so an upload that is repeated is the same file; and the server, which is asked before
+// the first byte, refuses before anything is compressed.
 func (s artifacts) uploadOne(ctx context.Context, a Artifact, level archive.Level) error {
 	notice(s.out, "Uploading artifacts...")
 	files, err := s.choose(ctx, a)

@@ -8,8 +8,12 @@
 //
 // Git does the work on repositories; this package decides what git may see. Before git reads a checkout, everything
 // there that could make it run a command or write elsewhere (configuration, hooks, symbolic links) is removed, and
-// settings in the environment, which win over any file, close what is left. The job token travels in the environment of git only.
+// settings in the environment, which win over any file, close what is left. The job token travels in the environment of
+// git and in requests to GitLab only.
+//
+// Artifacts go to and from GitLab by package jobapi, caches to and from a distributed cache by URLs that the runner has
+// signed; both are packed and unpacked by package archive.
 //
 // It will not retry what it does not understand, mask secrets (the trace does), write section markers (the runner does),
-// or speak to GitLab or to a Docker engine.
+// hold keys of a cache, or speak to a Docker engine.
 package helper

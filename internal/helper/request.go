@@ -116,7 +116,8 @@ type Sources struct {
 	// SubmoduleForceHTTPS rewrites SSH addresses on ServerHost to RepoURL's scheme and host.
 	SubmoduleForceHTTPS bool   `json:"submodule_force_https,omitempty"`
 	ServerHost          string `json:"server_host,omitempty"`
-	// ServerSSHHost and ServerSSHPort are CI_SERVER_SHELL_SSH_HOST (default ServerHost) and CI_SERVER_SHELL_SSH_PORT ("" means 22).
+	// ServerSSHHost and ServerSSHPort are CI_SERVER_SHELL_SSH_HOST (default ServerHost) and CI_SERVER_SHELL_SSH_PORT
+	// ("" means 22).
 	ServerSSHHost string `json:"server_ssh_host,omitempty"`
 	ServerSSHPort string `json:"server_ssh_port,omitempty"`
 	// SkipLFS is set when the user disabled the smudge filter (GIT_LFS_SKIP_SMUDGE).

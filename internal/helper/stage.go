@@ -26,9 +26,9 @@ type stage struct {
 	pause func(context.Context, time.Duration) error
 }
 
-// Stage does what the request on the first line of in asks, and returns the exit code: 0, the code of the command
-// that failed (128 + signal if it was killed), [ExitBadRequest], or 1. The end of in, or of ctx, kills the commands that the stage
-// has started. env is the environment of the process, NAME=value; out and errw are the job log of the stage.
+// Stage does what the request on the first line of in asks, and returns the exit code: 0, the code of the command that
+// failed (128 + signal if it was killed), [ExitBadRequest], or 1. The end of in, or of ctx, kills the commands that the
+// stage has started. env is the environment of the process, NAME=value; out and errw are the job log of the stage.
 //
 // It sets the umask of the process, and a reader of in stays behind when it returns, since a read of stdin cannot be
 // interrupted: the process is expected to exit.
