@@ -9,10 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -52,9 +52,12 @@ func Open(dir string) (*Journal, error) {
 
 const suffix = ".json"
 
-func (j *Journal) path(jobID int64) string {
-	return filepath.Join(j.dir, "job-"+strconv.FormatInt(jobID, 10)+suffix)
+// Name is that of a job's files, without a suffix. Two GitLabs of one configuration may both have a job of this number.
+func Name(url string, jobID int64) string {
+	return fmt.Sprintf("job-%d-%08x", jobID, crc32.ChecksumIEEE([]byte(url)))
 }
+
+func (j *Journal) path(e Entry) string { return filepath.Join(j.dir, Name(e.URL, e.JobID)+suffix) }
 
 // Put writes a record. When it returns without an error the record survives a power cut: it is written beside the old one,
 // synced, and renamed, and the directory is synced.
@@ -63,7 +66,7 @@ func (j *Journal) Put(e Entry) error {
 	if err != nil {
 		return fmt.Errorf("write job %d into the journal: %w", e.JobID, err)
 	}
-	if err := replace(j.path(e.JobID), text); err != nil {
+	if err := replace(j.path(e), text); err != nil {
 		return fmt.Errorf("write job %d into the journal: %w", e.JobID, err)
 	}
 	return nil
@@ -98,9 +101,9 @@ func syncDir(dir string) error {
 
 // Remove forgets a job whose ending GitLab has taken. A record that comes back after a power cut does no harm: GitLab
 // refuses a second ending.
-func (j *Journal) Remove(jobID int64) error {
-	if err := os.Remove(j.path(jobID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove job %d from the journal: %w", jobID, err)
+func (j *Journal) Remove(e Entry) error {
+	if err := os.Remove(j.path(e)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove job %d from the journal: %w", e.JobID, err)
 	}
 	return nil
 }

@@ -3,11 +3,13 @@ package journal
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"lced-runner/jobapi"
 )
@@ -21,7 +23,8 @@ func TestJournal(t *testing.T) {
 	}
 	one := Entry{JobID: 7, Token: "secret", URL: "http://gitlab", Received: time.Unix(1000, 0).UTC(), Spool: "/x", Sections: true, OutputLimit: 5}
 	two := Entry{JobID: 8, Final: &Final{State: jobapi.StateFailed, FailureReason: "script_failure", ExitCode: 3}}
-	for _, e := range []Entry{one, two} {
+	other := Entry{JobID: 7, URL: "http://another.gitlab"}
+	for _, e := range []Entry{one, two, other} {
 		if err := j.Put(e); err != nil {
 			t.Fatal(err)
 		}
@@ -34,24 +37,26 @@ func TestJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	order := cmpopts.SortSlices(func(a, b Entry) bool { return a.JobID < b.JobID || a.JobID == b.JobID && a.URL < b.URL })
 	// Secrets print as [MASKED], so they are compared by hand.
-	if got[0].Token.Reveal() != "secret" {
+	if !slices.ContainsFunc(got, func(e Entry) bool { return e.Token.Reveal() == "secret" }) {
 		t.Error("the token did not survive")
 	}
-	if diff := cmp.Diff([]Entry{one, two}, got); diff != "" {
+	if diff := cmp.Diff([]Entry{one, two, other}, got, order); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
-	info, err := os.Stat(filepath.Join(dir, "job-7.json"))
+	info, err := os.Stat(filepath.Join(dir, Name(one.URL, 7)+".json"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, error %v", info.Mode(), err)
 	}
 	for range 2 { // the second time there is nothing to remove
-		if err := j.Remove(7); err != nil {
+		if err := j.Remove(one); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, _ := j.Left(); len(got) != 1 || got[0].JobID != 8 {
-		t.Errorf("after the removal: %v", got)
+	got, err = j.Left()
+	if diff := cmp.Diff([]Entry{two, other}, got, order); diff != "" || err != nil {
+		t.Errorf("after the removal (-want +got), error %v:\n%s", err, diff)
 	}
 }
 

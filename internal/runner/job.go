@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -180,7 +179,7 @@ var errShutdown = errors.New("GitLab did not take the job's ending within shutdo
 
 // forget removes what was kept of a job that needs nothing more.
 func (l *life) forget() {
-	if err := errors.Join(l.journal.Remove(l.job.ID), l.trace.Remove()); err != nil {
+	if err := errors.Join(l.journal.Remove(l.record), l.trace.Remove()); err != nil {
 		l.log.Error("could not remove the job's log and journal record", "error", err)
 	}
 }
@@ -189,7 +188,7 @@ func (l *life) forget() {
 func (l *life) open() error {
 	l.record = journal.Entry{
 		JobID: l.job.ID, Token: l.job.Token, URL: l.entry.config.URL, Received: time.Now(),
-		Spool: fmt.Sprintf("job-%d.log", l.job.ID), Sections: l.job.Features.TraceSections,
+		Spool: journal.Name(l.entry.config.URL, l.job.ID) + ".log", Sections: l.job.Features.TraceSections,
 		OutputLimit: l.entry.config.OutputLimit, FailureReasons: l.job.Features.FailureReasons,
 	}
 	if err := l.journal.Put(l.record); err != nil {
@@ -204,7 +203,7 @@ func (l *life) open() error {
 	}
 	t, err := trace.Open(o)
 	if err != nil {
-		return errors.Join(err, l.journal.Remove(l.job.ID))
+		return errors.Join(err, l.journal.Remove(l.record))
 	}
 	l.trace = t
 	return nil

@@ -3,6 +3,8 @@ package runner
 import (
 	"context"
 	"sync"
+
+	"lced-runner/jobapi"
 )
 
 // slots bounds how many jobs run at once, over all runners and for each, and numbers them as gitlab-runner does: the
@@ -16,8 +18,9 @@ type slots struct {
 	project map[projectKey]map[int]bool
 }
 
+// projectKey is a project of a runner; two entries with one token are one runner to GitLab, and share its volumes.
 type projectKey struct {
-	entry *entry
+	token jobapi.Secret
 	id    int64
 }
 
@@ -73,7 +76,7 @@ func (s *slots) limit(e *entry) chan struct{} {
 func (sl *slot) forProject(id int64) {
 	sl.slots.mu.Lock()
 	defer sl.slots.mu.Unlock()
-	sl.project = projectKey{sl.entry, id}
+	sl.project = projectKey{sl.entry.config.Token, id}
 	sl.inside = lowest(sl.slots.project, sl.project)
 }
 

@@ -41,7 +41,8 @@ func TestSlotNumbers(t *testing.T) {
 
 func TestProjectNumbers(t *testing.T) {
 	t.Parallel()
-	s, a, b := newSlots(10), entryWith(0), entryWith(0)
+	s, a, b, twin := newSlots(10), entryWith(0), entryWith(0), entryWith(0)
+	a.config.Token, b.config.Token, twin.config.Token = "one", "another", "one"
 	number := func(e *entry, project int64) (*slot, int) {
 		one := mustTake(t, s, e)
 		one.forProject(project)
@@ -58,10 +59,13 @@ func TestProjectNumbers(t *testing.T) {
 	if _, again := number(a, 54); again != 0 {
 		t.Errorf("number %d, want the lowest free one", again)
 	}
+	if _, shared := number(twin, 54); shared != 2 {
+		t.Errorf("number %d of an entry with the same token, want 2: volumes are named by token and number", shared)
+	}
 	// A slot that got no job frees nobody's number.
 	mustTake(t, s, a).free()
-	if _, next := number(a, 54); next != 2 {
-		t.Errorf("number %d, want 2", next)
+	if _, next := number(a, 54); next != 3 {
+		t.Errorf("number %d, want 3", next)
 	}
 }
 
@@ -138,6 +142,7 @@ func TestTakeGivesUp(t *testing.T) {
 func TestSlotsUnderLoad(t *testing.T) {
 	t.Parallel()
 	s, a, b := newSlots(4), entryWith(3), entryWith(0)
+	a.config.Token, b.config.Token = "one", "another"
 	var mu sync.Mutex
 	numbers := map[*entry]map[int]bool{a: {}, b: {}}
 	inside := map[projectKey]map[int]bool{}

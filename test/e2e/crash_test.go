@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lced-runner/internal/coordinator"
+	"lced-runner/internal/journal"
 )
 
 // rounds is how often a chaos test repeats: a few times in `make test`, as often as LCED_CHAOS says in `make chaos`.
@@ -93,7 +94,7 @@ func TestUndeliveredEnding(t *testing.T) {
 	w.gitlab.Inject(coordinator.Fault{Endpoint: coordinator.EndpointFinal, Times: 1000, Cut: true})
 	id := w.submit(job("echo all of it"))
 	w.awaitLog(id, "Job succeeded")
-	record := filepath.Join(w.dir, ".lced-runner", "journal", "job-"+strconv.FormatInt(id, 10)+".json")
+	record := filepath.Join(w.dir, ".lced-runner", "journal", journal.Name(w.url, id)+".json")
 	for text := ""; !strings.Contains(text, `"state":"success"`); {
 		data, err := os.ReadFile(record)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
