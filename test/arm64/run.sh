@@ -55,7 +55,7 @@ image() {
 
 emulated
 client=$(builder)
-CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath \
+CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -buildvcs=false \
     -ldflags "-s -w -X main.version=${VERSION:-dev} -X main.revision=${REVISION:-unknown}" -o bin/linux-arm64/lced-runner ./cmd/lced-runner
 say "the binary has $(stat -c %s bin/linux-arm64/lced-runner) bytes"
 image lced-runner:arm64 .

@@ -64,7 +64,7 @@ var buildBinary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "lced-runner")
-	cmd := exec.Command("go", "build", "-o", path, "lced-runner/cmd/lced-runner")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", path, "lced-runner/cmd/lced-runner")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
