@@ -58,7 +58,9 @@ func Connect(ctx context.Context, c Connection) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker engine %s: %w (check host and tls_cert_path of [runners.docker])", c.Host, err)
 	}
-	ping, err := docker.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
+	limited, cancel := context.WithTimeoutCause(ctx, pingTimeout, errSilent)
+	defer cancel()
+	ping, err := docker.Ping(limited, client.PingOptions{NegotiateAPIVersion: true})
 	if err != nil {
 		docker.Close()
 		return nil, connectError(c.Host, err)
@@ -81,9 +83,11 @@ func (e *Engine) Close() error { return e.docker.Close() }
 // pingTimeout is how long an engine may take to say that it is there; a hung one never does.
 const pingTimeout = 20 * time.Second
 
+var errSilent = errors.New("it did not answer for 20 seconds")
+
 // Ping asks whether the engine still answers.
 func (e *Engine) Ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, errors.New("it did not answer for 20 seconds"))
+	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, errSilent)
 	defer cancel()
 	if _, err := e.docker.Ping(ctx, client.PingOptions{}); err != nil {
 		// It may come back with another configuration.

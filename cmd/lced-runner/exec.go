@@ -75,7 +75,7 @@ func execute(ctx context.Context, g *globals, o execOptions, names []string) err
 	if err != nil {
 		return err
 	}
-	poll, jobs, stop := lifetimes(ctx, log)
+	poll, jobs, stop := lifetimes(ctx, c.ShutdownTimeout, log)
 	defer stop()
 	tmp, err := os.MkdirTemp("", "lced-runner-exec")
 	if err != nil {

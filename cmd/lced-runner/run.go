@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -59,7 +60,7 @@ func run(ctx context.Context, g *globals, flag string) error {
 		return err
 	}
 	defer unlock()
-	poll, jobs, stop := lifetimes(ctx, log)
+	poll, jobs, stop := lifetimes(ctx, c.ShutdownTimeout, log)
 	defer stop()
 	o, err := runnerOptions(c, id, state, log)
 	if err != nil {
@@ -154,9 +155,13 @@ func stateDir(c *config.Config, dir string, log *slog.Logger) (state string, unl
 // errDrain is why polling ends.
 var errDrain = errors.New("the runner is stopping")
 
+// stopGrace is how much longer than shutdown_timeout a stop may take: the delivery of an ending gives up by that, and keeps
+// the ending for the next start.
+const stopGrace = 10 * time.Second
+
 // lifetimes makes the contexts of polling and of all jobs, and lets signals end them: SIGQUIT ends polling and lets jobs
-// finish, SIGTERM and SIGINT end both, and a second one ends the process.
-func lifetimes(ctx context.Context, log *slog.Logger) (poll, jobs context.Context, stop func()) {
+// finish, SIGTERM and SIGINT end both; a second one, or a stop that takes too long (an engine that hangs), ends the process.
+func lifetimes(ctx context.Context, shutdown time.Duration, log *slog.Logger) (poll, jobs context.Context, stop func()) {
 	jobs, endJobs := context.WithCancelCause(ctx)
 	poll, endPoll := context.WithCancelCause(jobs)
 	signals := make(chan os.Signal, 4)
@@ -177,6 +182,10 @@ func lifetimes(ctx context.Context, log *slog.Logger) (poll, jobs context.Contex
 			default:
 				log.Info("ending all jobs", "signal", s.String())
 				endJobs(runner.ErrInterrupted)
+				defer time.AfterFunc(shutdown+stopGrace, func() {
+					log.Error("the jobs did not end within shutdown_timeout: exit at once, whatever is still running")
+					os.Exit(1)
+				}).Stop()
 			}
 		}
 	}()
