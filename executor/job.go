@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -198,10 +199,31 @@ func (j *Job) kill(ctx context.Context) {
 	_ = j.each(func(id string) error { return j.engine.containers.kill(ctx, id) })
 }
 
-// Remove removes the job's containers, temporary volumes and network. Everything is tried; the errors are joined.
+// removePause is how long an engine that is away is left alone before it is asked again to remove a job's things.
+const removePause = time.Second
+
+// Remove removes the job's containers, temporary volumes and network. Everything is tried; the errors are joined. An engine
+// that is away, as while it restarts, is asked again and again until the end of ctx: nobody else would do it before the
+// runner's next start.
 func (j *Job) Remove(ctx context.Context) error {
-	ctx, cancel := cleanup(ctx)
+	bound, cancel := cleanup(ctx)
 	defer cancel()
+	for {
+		err := j.remove(bound)
+		if !client.IsErrConnectionFailed(err) {
+			return err
+		}
+		select {
+		case <-time.After(removePause):
+		case <-ctx.Done():
+			return err
+		case <-bound.Done():
+			return err
+		}
+	}
+}
+
+func (j *Job) remove(ctx context.Context) error {
 	errs := []error{j.each(func(id string) error { return j.engine.containers.remove(ctx, id) })}
 	for _, v := range j.plan.Volumes {
 		if v.Temporary {

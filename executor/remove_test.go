@@ -1,0 +1,31 @@
+package executor
+
+import (
+	"net/http"
+	"sync/atomic"
+	"testing"
+)
+
+// TestRemoveOutlastsARestart has an engine that is away when a job's things are to be removed.
+func TestRemoveOutlastsARestart(t *testing.T) {
+	t.Parallel()
+	var calls, removed atomic.Int32
+	e := fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) <= 2 {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			conn.Close()
+			return
+		}
+		removed.Add(1)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	j := e.NewJob(&Plan{}, nil)
+	j.track("one")
+	if err := j.Remove(t.Context()); err != nil || removed.Load() != 1 {
+		t.Errorf("removed %d times, error %v", removed.Load(), err)
+	}
+}
