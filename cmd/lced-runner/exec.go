@@ -84,7 +84,11 @@ func execute(ctx context.Context, g *globals, o execOptions, names []string) err
 	defer os.RemoveAll(tmp)
 	// A system id of its own: exec may run beside a runner of the same machine.
 	id := "r_" + rand.Text()[:12]
-	engine, err := connect(poll, &c.Runners[0], id)
+	options, err := runnerOptions(c, id, tmp, log)
+	if err != nil {
+		return err
+	}
+	engine, err := options.Connect(poll, c.Runners[0].Docker.Engine(os.Getenv))
 	if err != nil {
 		return err
 	}
@@ -100,10 +104,6 @@ func execute(ctx context.Context, g *globals, o execOptions, names []string) err
 		return err
 	}
 	submitted, err := server.Submit(poll, coordinator.Submission{Pipeline: pipeline, Repository: repository, Variables: variables})
-	if err != nil {
-		return err
-	}
-	options, err := runnerOptions(c, id, tmp, log)
 	if err != nil {
 		return err
 	}
@@ -168,11 +168,6 @@ func execConfig(o execOptions) (*config.Config, error) {
 	r.Token, r.Disabled, r.Limit = config.DefaultRunner().Token, "", 0
 	c.Runners, c.Concurrent, c.CheckInterval = []config.Runner{r}, o.concurrent, time.Second
 	return c, nil
-}
-
-func connect(ctx context.Context, r *config.Runner, id string) (*executor.Engine, error) {
-	where := r.Docker.Engine(os.Getenv)
-	return executor.Connect(ctx, executor.Connection{Host: where.Host, TLSVerify: where.TLSVerify, CertPath: where.CertPath, Owner: id})
 }
 
 // serve starts a GitLab of our own where both this process and the jobs' containers reach it: at the gateway of the

@@ -169,6 +169,7 @@ func lifetimes(ctx context.Context, shutdown time.Duration, log *slog.Logger) (p
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		var late *time.Timer
 		for s := range signals {
 			switch {
 			case s == syscall.SIGHUP:
@@ -182,11 +183,14 @@ func lifetimes(ctx context.Context, shutdown time.Duration, log *slog.Logger) (p
 			default:
 				log.Info("ending all jobs", "signal", s.String())
 				endJobs(runner.ErrInterrupted)
-				defer time.AfterFunc(shutdown+stopGrace, func() {
+				late = time.AfterFunc(shutdown+stopGrace, func() {
 					log.Error("the jobs did not end within shutdown_timeout: exit at once, whatever is still running")
 					os.Exit(1)
-				}).Stop()
+				})
 			}
+		}
+		if late != nil {
+			late.Stop()
 		}
 	}()
 	return poll, jobs, func() {

@@ -126,16 +126,20 @@ func (r *Runner) entry(ctx context.Context, c *config.Runner, engines map[config
 	}
 	where := c.Docker.Engine(r.Env)
 	if engines[where] == nil {
-		engines[where], err = executor.Connect(ctx, executor.Connection{
-			Host: where.Host, TLSVerify: where.TLSVerify, CertPath: where.CertPath, APIVersion: r.Env("DOCKER_API_VERSION"),
-			Owner: r.SystemID, UserAgent: "lced-runner/" + r.Version,
-		})
-		if err != nil {
+		if engines[where], err = r.Connect(ctx, where); err != nil {
 			return nil, err
 		}
 	}
 	e.engine = engines[where]
 	return e, nil
+}
+
+// Connect reaches an engine. What is created there belongs to the system id.
+func (o *Options) Connect(ctx context.Context, where config.Engine) (*executor.Engine, error) {
+	return executor.Connect(ctx, executor.Connection{
+		Host: where.Host, TLSVerify: where.TLSVerify, CertPath: where.CertPath, APIVersion: o.Env("DOCKER_API_VERSION"),
+		Owner: o.SystemID, UserAgent: "lced-runner/" + o.Version,
+	})
 }
 
 // introduce tells GitLab of this runner and its features, and finds out whether its token is any good.
