@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"lced-runner/jobapi"
@@ -48,6 +49,19 @@ func Open(dir string) (*Journal, error) {
 		return nil, fmt.Errorf("make the journal's directory: %w", err)
 	}
 	return &Journal{dir: dir}, nil
+}
+
+// Room reports whether the disk of the journal has that many bytes left. It only asks the file system, since a board
+// asks every few seconds and its flash wears by writing.
+func (j *Journal) Room(bytes uint64) error {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(j.dir, &disk); err != nil {
+		return fmt.Errorf("look for free space in the journal's directory %s: %w", j.dir, err)
+	}
+	if free := disk.Bavail * uint64(disk.Bsize); free < bytes {
+		return fmt.Errorf("the disk of %s has only %d MiB left, too little to keep a job and its log: free some space, or set state_dir in [lced]", j.dir, free>>20)
+	}
+	return nil
 }
 
 const suffix = ".json"

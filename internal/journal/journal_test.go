@@ -86,3 +86,17 @@ func TestBrokenRecord(t *testing.T) {
 		t.Errorf("broken records are told twice: %v", err)
 	}
 }
+
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	j, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Room(1); err != nil {
+		t.Error(err)
+	}
+	if err := j.Room(1 << 62); err == nil || !strings.Contains(err.Error(), "free some space") {
+		t.Errorf("error %v", err)
+	}
+}

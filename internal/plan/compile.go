@@ -60,13 +60,17 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 
 func refuse(format string, args ...any) error { return &ConfigError{fmt.Errorf(format, args...)} }
 
-// defaultTimeout is GitLab's for a job that names none (job-api contract 3.1).
-const defaultTimeout = 2 * time.Hour
+// defaultTimeout is GitLab's for a job that names none (job-api contract 3.1). longestTimeout is far above the month that
+// GitLab allows, and far below what overflows a duration.
+const (
+	defaultTimeout = 2 * time.Hour
+	longestTimeout = 365 * 24 * time.Hour
+)
 
 // Timeout is the job's own limit, counted from the moment it starts in the runner.
 func Timeout(job *jobapi.Job) time.Duration {
 	if job.RunnerInfo.Timeout > 0 {
-		return time.Duration(job.RunnerInfo.Timeout) * time.Second
+		return time.Duration(min(job.RunnerInfo.Timeout, int(longestTimeout/time.Second))) * time.Second
 	}
 	return defaultTimeout
 }

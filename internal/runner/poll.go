@@ -48,9 +48,15 @@ func (r *Runner) poll(ctx context.Context, e *entry, start func(*jobapi.Job, *sl
 	}
 }
 
-// request asks for a job, unless the engine is not there to run it.
+// room is what must be left on the disk before a job is taken: some logs of the usual limit of 4 MiB, and the journal.
+const room = 16 << 20
+
+// request asks for a job, unless the engine is not there to run it, or the disk too full to keep it.
 func (r *Runner) request(ctx context.Context, e *entry) (*jobapi.Job, error) {
 	if err := e.engine.Ping(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.journal.Room(room); err != nil {
 		return nil, err
 	}
 	job, err := e.api.Request(ctx)
