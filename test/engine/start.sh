@@ -51,7 +51,7 @@ runc_front() {
     if ((bounding == (1 << (last + 1)) - 1)); then return; fi
     PATH=$PATH:/usr/local/go/bin
     command -v go >/dev/null || fail "this machine's capability bounding set is incomplete and there is no Go to build runcfront"
-    (cd "$here/runcfront" && CGO_ENABLED=0 go build -trimpath -o "$STATE/bin/runc" .)
+    (cd "$here/runcfront" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -o "$STATE/bin/runc" .)
 }
 
 # side_services: the resolver and the registry. Both listen on the bridge, which
