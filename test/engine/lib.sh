@@ -21,7 +21,7 @@ answers() { timeout 10 docker info >/dev/null 2>&1; }
 running() {
     local pid
     pid=$(cat "$RUN/$1.pid" 2>/dev/null) && [ -n "$pid" ] || return 1
-    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -e "$RUN/" -e "$STATE/"
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q -e "$RUN/" -e "$STATE/"
 }
 
 # detached NAME COMMAND...: starts a process that outlives this script and its
@@ -31,8 +31,9 @@ detached() {
     shift
     setsid nohup "$@" </dev/null >>"$STATE/log/$name.log" 2>&1 &
     echo $! >"$RUN/$name.pid"
-    # Until the program has taken the shell's place, running() would not know it.
-    while [ -e /proc/$! ] && ! running "$name"; do sleep 0.02; done
+    # Until the program has taken the place of shell, setsid and nohup: while one gives
+    # way to the next the command line is empty, and running() would not know it.
+    while [ -e /proc/$! ] && [ "$(tr '\0' '\n' 2>/dev/null </proc/$!/cmdline | head -n 1)" != "$1" ]; do sleep 0.02; done
 }
 
 # ended NAME SECONDS: ends one of our processes, the hard way after SECONDS.
