@@ -187,6 +187,7 @@ func serve(ctx context.Context, engine *executor.Engine, r *config.Runner, mixed
 		if mixed {
 			return out.prefixed(j.Name)
 		}
+		fmt.Printf("\n\x1b[1m--- job %s, stage %s ---\x1b[0m\n", j.Name, j.Stage)
 		return os.Stdout
 	}})
 	if err != nil {
