@@ -77,6 +77,9 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf("endings: %v", counts)
+	if j, log := w.run(job("echo still at work")); j.State != coordinator.StateSuccess {
+		t.Errorf("after all kills a plain job ends as %s\n%s", j.State, log)
+	}
 	w.drain()
 	for _, pattern := range []string{"journal/job-*", "job-*.log"} {
 		left, err := filepath.Glob(filepath.Join(w.dir, ".lced-runner", pattern))
