@@ -21,9 +21,10 @@ func (e *ConfigError) Error() string { return e.Err.Error() }
 func (e *ConfigError) Unwrap() error { return e.Err }
 
 // logConfig is the log driver of every container: json-file is not byte-exact (bytes that are not UTF-8 become U+FFFD),
-// and local's default keeps a part only (67 of 150 MB). One file, far above any output_limit.
+// and local's default keeps a part only (67 of 150 MB). One file, far above any output_limit, yet no board's whole disk: an
+// endless printer fills it and starts it anew.
 func logConfig() container.LogConfig {
-	return container.LogConfig{Type: "local", Config: map[string]string{"max-file": "1", "compress": "false", "max-size": "10g"}}
+	return container.LogConfig{Type: "local", Config: map[string]string{"max-file": "1", "compress": "false", "max-size": "1g"}}
 }
 
 // containers makes, runs and removes containers.
