@@ -8,10 +8,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
-
-	"github.com/moby/moby/api/types/container"
 	"golang.org/x/sync/errgroup"
 )
 

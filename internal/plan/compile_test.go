@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"lced-runner/dind"
 	"lced-runner/executor"
 	"lced-runner/internal/config"
+	"lced-runner/internal/helper"
 	"lced-runner/jobapi"
 )
 
@@ -241,4 +243,33 @@ func loginOf(t *testing.T, auth string) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprintf("%s with a password of %d letters at %s", l.Username, len(l.Password), l.ServerAddress)
+}
+
+// TestHelperHasWhatItOpens holds every plan to it: a volume that the helper is to make writable must be mounted there.
+func TestHelperHasWhatItOpens(t *testing.T) {
+	t.Parallel()
+	cases, err := filepath.Glob("testdata/*/job.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := 0
+	for _, name := range cases {
+		compiled, err := Compile(goldenInput(t, filepath.Dir(name)))
+		if err != nil || compiled.Plan.Helper == nil {
+			continue
+		}
+		var request helper.Request
+		if err := json.Unmarshal(compiled.Plan.Before[0].Request, &request); err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range request.Prepare.ChmodDirs {
+			opened++
+			if !slices.ContainsFunc(compiled.Plan.Helper.Binds, func(b string) bool { return strings.HasSuffix(b, ":"+dir) }) {
+				t.Errorf("%s: the helper opens %s but mounts %v", name, dir, compiled.Plan.Helper.Binds)
+			}
+		}
+	}
+	if opened == 0 {
+		t.Error("no plan opens a volume")
+	}
 }

@@ -80,11 +80,14 @@ func (vols *volumes) addCache(c *compiler, dest string, temporary bool) {
 		},
 	})
 	vols.open = append(vols.open, dest)
-	vols.addBind(config.Volume{Source: name, Destination: dest})
+	// Every container has it, the helper too, wherever it is mounted: it makes the volume writable.
+	bind := name + ":" + dest
+	vols.build, vols.service = append(vols.build, bind), append(vols.service, bind)
+	vols.sidecar, vols.helper = append(vols.sidecar, bind), append(vols.helper, bind)
 }
 
-// addBind gives a volume to the containers that may have it. The helper works on untrusted repositories and gets neither
-// an engine's socket nor certificates.
+// addBind gives what the operator binds to the containers that may have it. The helper works on untrusted repositories and
+// gets neither an engine's socket nor certificates.
 func (vols *volumes) addBind(v config.Volume) {
 	bind := v.String()
 	vols.build = append(vols.build, bind)

@@ -64,6 +64,23 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// TestNotesWithoutDocker runs an ordinary job with each configuration of test/notes: most jobs of a board need no docker.
+func TestNotesWithoutDocker(t *testing.T) {
+	t.Parallel()
+	for _, config := range []string{"config-1.toml", "config-2.toml", "config-3.toml"} {
+		t.Run(config, func(t *testing.T) {
+			t.Parallel()
+			w := prepareWorld(t, nil)
+			w.writeConfig(w.notesConfig(config))
+			w.startRunner()
+			spec := job("cat README")
+			spec.Job.Tags = []string{"lced"}
+			j, log := w.run(spec)
+			wantSuccess(t, j, log, "a file of the repository\n")
+		})
+	}
+}
+
 // notes reads a file of test/notes.
 func notes(t *testing.T, name string) string {
 	t.Helper()
