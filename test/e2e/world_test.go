@@ -39,7 +39,8 @@ type world struct {
 
 	mu     sync.Mutex
 	runner *exec.Cmd
-	log    *syncBuffer // of the runner process
+	log    *syncBuffer // of all runner processes
+	begun  int         // where the log of the current one starts
 	exited chan error
 }
 
@@ -183,6 +184,7 @@ func (w *world) startRunner() {
 		w.log = &syncBuffer{}
 	}
 	w.runner = exec.Command(binary(w.t), "run", "--config", filepath.Join(w.dir, "config.toml"))
+	w.begun = len(w.log.String())
 	w.runner.Stdout, w.runner.Stderr = w.log, w.log
 	if err := w.runner.Start(); err != nil {
 		w.t.Fatal(err)
@@ -214,12 +216,27 @@ func (w *world) waitExit() int {
 	}
 }
 
+// awaitUp waits until the runner process takes jobs, or has ended: before that it may not even know its signals, and has
+// not removed what an earlier one left.
+func (w *world) awaitUp() {
+	w.t.Helper()
+	for late := time.Now().Add(patience); !strings.Contains(w.log.String()[w.begun:], "taking jobs"); time.Sleep(10 * time.Millisecond) {
+		if len(w.exited) > 0 {
+			return
+		}
+		if time.Now().After(late) {
+			w.t.Fatalf("the runner does not take jobs\n%s", w.log)
+		}
+	}
+}
+
 // drain lets the running jobs end, then the runner.
 func (w *world) drain() {
 	w.t.Helper()
 	if w.runner == nil {
 		return
 	}
+	w.awaitUp()
 	w.signal(syscall.SIGQUIT)
 	if code := w.waitExit(); code != 0 {
 		w.t.Errorf("the drained runner exits with %d\n%s", code, w.log)
