@@ -39,13 +39,22 @@ func (c *Client) Verify(ctx context.Context) (Verified, error) {
 	if strings.Trim(string(a.body), "\" \r\n") == "200" {
 		return Verified{}, nil // servers before 15 answer with this text
 	}
+	v, err := decodeVerified(a.body)
+	if err != nil {
+		return Verified{}, fmt.Errorf("verify the runner token: %w", err)
+	}
+	return v, nil
+}
+
+// decodeVerified reads the answer to every call that gives a runner's token.
+func decodeVerified(body []byte) (Verified, error) {
 	var got struct {
 		ID             int64      `json:"id"`
 		Token          Secret     `json:"token"`
 		TokenExpiresAt *time.Time `json:"token_expires_at"`
 	}
-	if err := json.Unmarshal(a.body, &got); err != nil {
-		return Verified{}, fmt.Errorf("verify the runner token: the answer is not GitLab's, check url: %w", err)
+	if err := json.Unmarshal(body, &got); err != nil {
+		return Verified{}, fmt.Errorf("the answer is not GitLab's, check url: %w", err)
 	}
 	v := Verified{ID: got.ID, Token: got.Token}
 	if got.TokenExpiresAt != nil {

@@ -100,6 +100,10 @@ func (a *api) request(r *http.Request, body []byte) reply {
 		b.mu.Unlock()
 		return replyJSON(http.StatusForbidden, message("403 Forbidden"))
 	}
+	if asker.Orphaned {
+		b.mu.Unlock()
+		return replyJSON(http.StatusUnprocessableEntity, message("422 Runner is orphaned"))
+	}
 	asker.managers[systemID] = true
 	known, _ := fields["last_update"].(string)
 	if known == b.lastUpdate && b.options.LongPoll > 0 {

@@ -29,6 +29,18 @@ func tokenFields() fieldSet {
 	return fieldSet{may: map[string]fieldKind{"token": kindString}, need: []string{"token"}}
 }
 
+func registerFields() fieldSet {
+	return fieldSet{
+		may: map[string]fieldKind{
+			"token": kindString, "description": kindString, "maintenance_note": kindString, "tag_list": kindString,
+			"run_untagged": kindBool, "locked": kindBool, "access_level": kindString, "maximum_timeout": kindInteger,
+			"paused": kindBool, "info": kindObject,
+		},
+		need: []string{"token", "info"},
+		sub:  map[string]fieldSet{"info": infoFields()},
+	}
+}
+
 func managerFields() fieldSet {
 	return fieldSet{
 		may:  map[string]fieldKind{"token": kindString, "system_id": kindString},

@@ -2,6 +2,8 @@ package coordinator
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -30,9 +32,55 @@ func TestRegistration(t *testing.T) {
 	}
 	want("old token", c.json("POST", "/runners/verify", identity(nil)), 403)
 	want("new token", c.json("POST", "/runners/verify", identity(map[string]any{"token": fresh.Token})), 200)
-	want("unregister", c.json("DELETE", "/runners", map[string]any{"token": fresh.Token}), 204)
-	want("unregistered", c.json("POST", "/runners/verify", identity(map[string]any{"token": fresh.Token})), 403)
 	c.wantViolations()
+	want("unregister", c.json("DELETE", "/runners", map[string]any{"token": fresh.Token}), 204)
+	c.wantViolations("made in GitLab")
+	want("unregistered", c.json("POST", "/runners/verify", identity(map[string]any{"token": fresh.Token})), 403)
 	want("no system id", c.json("DELETE", "/runners/managers", token), 403)
-	c.wantViolations("field system_id is missing")
+	c.wantViolations("made in GitLab", "field system_id is missing")
+}
+
+func TestRegistrationToken(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{RegistrationToken: "GR1348941good", PersonalToken: "glpat-good"})
+	register := func(change map[string]any) answer {
+		body := map[string]any{"token": "GR1348941good", "run_untagged": true, "info": map[string]any{"features": map[string]any{"cancelable": true}}}
+		for key, value := range change {
+			body[key] = value
+		}
+		return c.json("POST", "/runners", body)
+	}
+	for what, test := range map[string]struct {
+		change map[string]any
+		status int
+	}{
+		"wrong token":         {map[string]any{"token": "GR1348941bad"}, 403},
+		"short timeout":       {map[string]any{"maximum_timeout": 599}, 400},
+		"unknown level":       {map[string]any{"access_level": "secret"}, 400},
+		"long note":           {map[string]any{"maintenance_note": strings.Repeat("ä", 1025)}, 400},
+		"nothing to take":     {map[string]any{"run_untagged": false, "tag_list": " , "}, 400},
+		"all that is allowed": {map[string]any{"maximum_timeout": 600, "access_level": "ref_protected", "maintenance_note": "n", "run_untagged": false, "tag_list": "a, b", "locked": true, "paused": false, "description": "board"}, 201},
+	} {
+		if out := register(test.change); out.status != test.status {
+			t.Errorf("%s: %d %s, want %d", what, out.status, out.body, test.status)
+		}
+	}
+	made := RunnersOf(c.server)[1]
+	if made.Description != "board" || len(made.Tags) != 2 || made.RunUntagged || !strings.HasPrefix(made.Token, "glrtr-") {
+		t.Errorf("made %+v", made)
+	}
+	reset := func(token string, id int64) int {
+		out, err := c.send("POST", fmt.Sprintf("/runners/%d/reset_authentication_token", id), nil, map[string]string{"Private-Token": token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.status
+	}
+	if a, b, d := reset("glpat-bad", made.ID), reset("glpat-good", 99), reset("glpat-good", made.ID); a != 401 || b != 404 || d != 201 {
+		t.Errorf("resets by a user: %d, %d, %d", a, b, d)
+	}
+	if fresh := RunnersOf(c.server)[1].Token; fresh == made.Token {
+		t.Error("the token is the old one")
+	}
+	c.wantViolations()
 }

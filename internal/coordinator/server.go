@@ -30,6 +30,10 @@ type Options struct {
 	// StorageURL is where Artifacts.Storage is served; downloads that allow it are redirected there. Empty: the server
 	// gives artifacts itself.
 	StorageURL string
+	// RegistrationToken makes runners by POST /runners. Empty: registration tokens are disabled, GitLab's own default.
+	RegistrationToken string
+	// PersonalToken is the access token of a user who owns all runners. Empty: there is none.
+	PersonalToken string
 	// Live, if set, is asked once per job at its first log bytes for a writer that then gets the log as it arrives, each
 	// byte once even if the runner sends it again.
 	Live func(Job) io.Writer
@@ -94,6 +98,7 @@ func newHandler(b *board) http.Handler {
 	mux.HandleFunc("DELETE "+base+"/api/v4/runners", calls.serve(EndpointRegister, calls.unregister))
 	mux.HandleFunc("DELETE "+base+"/api/v4/runners/managers", calls.serve(EndpointRegister, calls.removeManager))
 	mux.HandleFunc("POST "+base+"/api/v4/runners/reset_authentication_token", calls.serve(EndpointReset, calls.resetToken))
+	mux.HandleFunc("POST "+base+"/api/v4/runners/{id}/reset_authentication_token", calls.serve(EndpointReset, calls.resetTokenByID))
 	mux.HandleFunc("POST "+base+"/api/v4/runners/verify", calls.serve(EndpointVerify, calls.verify))
 	mux.HandleFunc("POST "+base+"/api/v4/jobs/request", calls.serve(EndpointRequest, calls.request))
 	mux.HandleFunc("PUT "+base+"/api/v4/jobs/{id}", calls.serve(EndpointUpdate, calls.update))
