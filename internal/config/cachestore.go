@@ -11,12 +11,12 @@ type CacheStore struct {
 	Type                   string  `key:"Type" doc:"s3; empty: caches are kept on this machine only"`
 	Path                   string  `key:"Path" doc:"prefix of object names"`
 	Shared                 bool    `key:"Shared" doc:"runners with other tokens use the same objects"`
-	MaxUploadedArchiveSize int64   `key:"MaxUploadedArchiveSize" min:"0" doc:"larger archives, in bytes, are kept locally and not uploaded; 0: any is uploaded"`
+	MaxUploadedArchiveSize int64   `key:"MaxUploadedArchiveSize" flag:"cache-max_uploaded_archive_size" env:"CACHE_MAXIMUM_UPLOADED_ARCHIVE_SIZE" min:"0" doc:"larger archives, in bytes, are kept locally and not uploaded; 0: any is uploaded"`
 	S3                     CacheS3 `key:"s3" doc:"S3, MinIO and the like"`
 
-	_ ignored    `key:"Insecure" doc:"belongs into [runners.cache.s3]; an old example has it here"`
-	_ cacheGCS   `key:"gcs" doc:"Google Cloud Storage"`
-	_ cacheAzure `key:"azure" doc:"Azure Blob Storage"`
+	_ ignored[bool] `key:"Insecure" flag:"-" doc:"belongs into [runners.cache.s3]; an old example has it here"`
+	_ cacheGCS      `key:"gcs" doc:"Google Cloud Storage"`
+	_ cacheAzure    `key:"azure" doc:"Azure Blob Storage"`
 }
 
 // CacheS3 is [runners.cache.s3].
@@ -33,12 +33,12 @@ type CacheS3 struct {
 	EncryptionKeyID      string        `key:"ServerSideEncryptionKeyID" doc:"key of KMS"`
 	DualStack            bool          `key:"DualStack" doc:"AWS's endpoints that also speak IPv6"`
 	Accelerate           bool          `key:"Accelerate" doc:"AWS Transfer Acceleration"`
-	AuthenticationType   string        `key:"AuthenticationType" doc:"access-key; iam is not supported"`
+	AuthenticationType   string        `key:"AuthenticationType" flag:"cache-s3-authentication_type" doc:"access-key; iam is not supported"`
 
-	_ ignored `key:"RoleARN" why:"lced-runner signs with AccessKey and SecretKey only" doc:"role for the helper"`
-	_ ignored `key:"UploadRoleARN" why:"lced-runner signs with AccessKey and SecretKey only" doc:"old name of RoleARN"`
-	_ ignored `key:"AssumeRoleMaxConcurrency" why:"lced-runner does not ask STS" doc:"requests to STS at once"`
-	_ ignored `key:"DisableAssumeRoleCredentialsCaching" why:"lced-runner does not ask STS" doc:"ask STS each time"`
+	_ ignored[string] `key:"RoleARN" why:"lced-runner signs with AccessKey and SecretKey only" doc:"role for the helper"`
+	_ ignored[string] `key:"UploadRoleARN" why:"lced-runner signs with AccessKey and SecretKey only" doc:"old name of RoleARN"`
+	_ ignored[int]    `key:"AssumeRoleMaxConcurrency" why:"lced-runner does not ask STS" doc:"requests to STS at once"`
+	_ ignored[bool]   `key:"DisableAssumeRoleCredentialsCaching" why:"lced-runner does not ask STS" doc:"ask STS each time"`
 }
 
 // Unusable says why the distributed cache cannot be used although one is asked for; "" if it can, or none is.
@@ -57,16 +57,16 @@ func (c *CacheStore) Unusable() string {
 }
 
 type cacheGCS struct {
-	_ ignored `key:"AccessID" why:"the only distributed cache of lced-runner is s3" doc:"service account"`
-	_ ignored `key:"PrivateKey" why:"the only distributed cache of lced-runner is s3" doc:"its key"`
-	_ ignored `key:"CredentialsFile" why:"the only distributed cache of lced-runner is s3" doc:"file with both"`
-	_ ignored `key:"BucketName" why:"the only distributed cache of lced-runner is s3" doc:"bucket"`
-	_ ignored `key:"UniverseDomain" why:"the only distributed cache of lced-runner is s3" doc:"domain of the API"`
+	_ ignored[string]        `key:"AccessID" why:"the only distributed cache of lced-runner is s3" doc:"service account"`
+	_ ignored[jobapi.Secret] `key:"PrivateKey" why:"the only distributed cache of lced-runner is s3" doc:"its key"`
+	_ ignored[string]        `key:"CredentialsFile" env:"GOOGLE_APPLICATION_CREDENTIALS" why:"the only distributed cache of lced-runner is s3" doc:"file with both"`
+	_ ignored[string]        `key:"BucketName" why:"the only distributed cache of lced-runner is s3" doc:"bucket"`
+	_ ignored[string]        `key:"UniverseDomain" why:"the only distributed cache of lced-runner is s3" doc:"domain of the API"`
 }
 
 type cacheAzure struct {
-	_ ignored `key:"AccountName" why:"the only distributed cache of lced-runner is s3" doc:"storage account"`
-	_ ignored `key:"AccountKey" why:"the only distributed cache of lced-runner is s3" doc:"its key"`
-	_ ignored `key:"ContainerName" why:"the only distributed cache of lced-runner is s3" doc:"container"`
-	_ ignored `key:"StorageDomain" why:"the only distributed cache of lced-runner is s3" doc:"domain of the API"`
+	_ ignored[string]        `key:"AccountName" why:"the only distributed cache of lced-runner is s3" doc:"storage account"`
+	_ ignored[jobapi.Secret] `key:"AccountKey" why:"the only distributed cache of lced-runner is s3" doc:"its key"`
+	_ ignored[string]        `key:"ContainerName" why:"the only distributed cache of lced-runner is s3" doc:"container"`
+	_ ignored[string]        `key:"StorageDomain" why:"the only distributed cache of lced-runner is s3" doc:"domain of the API"`
 }

@@ -17,28 +17,28 @@ type Config struct {
 	LCED             LCED          `key:"lced" doc:"keys that gitlab-runner does not have"`
 	Runners          []Runner      `key:"runners" doc:"one table for each runner registered with GitLab"`
 
-	_ notYet        `key:"listen_address" doc:"address of the metrics and health server; empty means none"`
-	_ sessionServer `key:"session_server" doc:"interactive web terminals"`
-	_ ignored       `key:"sentry_dsn" why:"errors go to the log only" doc:"error reporting to Sentry"`
-	_ ignored       `key:"user" doc:"written by gitlab-runner for itself"`
-	_ ignored       `key:"labels" why:"metrics and logs have fixed labels" doc:"labels of metrics and logs"`
-	_ ignored       `key:"experimental" why:"gitlab-runner's experiments are not part of lced-runner" doc:"gitlab-runner's experiments"`
-	_ otherExecutor `key:"machine" doc:"docker-machine"`
+	_ notYet[string]             `key:"listen_address" doc:"address of the metrics and health server; empty means none"`
+	_ sessionServer              `key:"session_server" doc:"interactive web terminals"`
+	_ ignored[string]            `key:"sentry_dsn" why:"errors go to the log only" doc:"error reporting to Sentry"`
+	_ ignored[string]            `key:"user" doc:"written by gitlab-runner for itself"`
+	_ ignored[map[string]string] `key:"labels" why:"metrics and logs have fixed labels" doc:"labels of metrics and logs"`
+	_ ignored[struct{}]          `key:"experimental" why:"gitlab-runner's experiments are not part of lced-runner" doc:"gitlab-runner's experiments"`
+	_ otherExecutor              `key:"machine" doc:"docker-machine"`
 }
 
 // LCED is the table [lced]: what concerns the whole process and what gitlab-runner, which only warns about it, does not have.
 type LCED struct {
 	StateDir string `key:"state_dir" check:"dir" doc:"directory of the journal; empty means the directory of the configuration file"`
 
-	_ notYet `key:"shutdown" doc:"what SIGTERM does to running jobs: leave them to the next runner process, or end them"`
-	_ notYet `key:"handover_timeout" doc:"after how long a job that no runner process took over is reported as failed"`
+	_ notYet[string]        `key:"shutdown" doc:"what SIGTERM does to running jobs: leave them to the next runner process, or end them"`
+	_ notYet[time.Duration] `key:"handover_timeout" doc:"after how long a job that no runner process took over is reported as failed"`
 }
 
 // sessionServer is gitlab-runner's [session_server]. `register` always writes session_timeout, so it is worth no warning.
 type sessionServer struct {
-	_ notYet  `key:"listen_address" doc:"address of the terminal server"`
-	_ notYet  `key:"advertise_address" doc:"address told to GitLab"`
-	_ ignored `key:"session_timeout" doc:"seconds that a finished job waits for its terminal"`
+	_ notYet[string] `key:"listen_address" doc:"address of the terminal server"`
+	_ notYet[string] `key:"advertise_address" doc:"address told to GitLab"`
+	_ ignored[int]   `key:"session_timeout" doc:"seconds that a finished job waits for its terminal"`
 }
 
 // Level is LogLevel as slog knows it. fatal and panic show errors only, as nothing of ours is more important.

@@ -16,7 +16,7 @@ type decoder struct{ *problems }
 
 // table decodes a table of the file into a struct; path is the table's own key with a point behind it.
 func (d *decoder) table(n *node, into reflect.Value, path string) {
-	if n.kind != table {
+	if n.kind != Table {
 		d.fail(n.line, strings.TrimSuffix(path, "."), "expected a table, found %s", n.kind)
 		return
 	}
@@ -64,7 +64,7 @@ func match(fields []field, key string) (field, bool) {
 
 // value decodes one value, of any kind, into a field or into an element of its list or table.
 func (d *decoder) value(n *node, into reflect.Value, f field, key string) {
-	if n.kind == null { // YAML's `key:` without a value: as if it were not there
+	if n.kind == Null { // YAML's `key:` without a value: as if it were not there
 		return
 	}
 	if into.Type() == reflect.TypeFor[time.Duration]() {
@@ -80,13 +80,13 @@ func (d *decoder) value(n *node, into reflect.Value, f field, key string) {
 		into.Set(reflect.New(into.Type().Elem()))
 		d.value(n, into.Elem(), f, key)
 	case reflect.String:
-		if into.Type() == reflect.TypeFor[jobapi.Secret]() && n.kind != text { // no message may show its value
+		if into.Type() == reflect.TypeFor[jobapi.Secret]() && n.kind != Text { // no message may show its value
 			d.fail(n.line, key, "expected a string, found %s", n.kind)
-		} else if d.expect(n, key, text) {
+		} else if d.expect(n, key, Text) {
 			d.string(n, into, f, key)
 		}
 	case reflect.Bool:
-		if d.expect(n, key, boolean) {
+		if d.expect(n, key, Boolean) {
 			into.SetBool(n.text == "true" || n.text == "True" || n.text == "TRUE")
 		}
 	case reflect.Int, reflect.Int64:
@@ -101,14 +101,14 @@ func (d *decoder) value(n *node, into reflect.Value, f field, key string) {
 }
 
 // expect reports a value of the wrong kind.
-func (d *decoder) expect(n *node, key string, want kind) bool {
+func (d *decoder) expect(n *node, key string, want Kind) bool {
 	if n.kind == want {
 		return true
 	}
 	switch {
-	case want == text && (n.kind == integer || n.kind == float || n.kind == boolean || n.kind == moment):
+	case want == Text && (n.kind == Integer || n.kind == Float || n.kind == Boolean || n.kind == Moment):
 		d.fail(n.line, key, "expected a string, found %s: write it in quotes, \"%s\"", n.kind, n.text)
-	case n.kind == text:
+	case n.kind == Text:
 		d.fail(n.line, key, "expected %s, found the string %q", want, n.text)
 	default:
 		d.fail(n.line, key, "expected %s, found %s", want, n.kind)
@@ -142,7 +142,7 @@ func (d *decoder) string(n *node, into reflect.Value, f field, key string) {
 }
 
 func (d *decoder) integer(n *node, into reflect.Value, f field, key string) {
-	if !d.expect(n, key, integer) {
+	if !d.expect(n, key, Integer) {
 		return
 	}
 	value, err := parseInteger(n.text)
@@ -164,7 +164,7 @@ func (d *decoder) integer(n *node, into reflect.Value, f field, key string) {
 // which gitlab-runner takes too.
 func (d *decoder) duration(n *node, into reflect.Value, f field, key string) {
 	if f.unit == "s" {
-		if !d.expect(n, key, integer) {
+		if !d.expect(n, key, Integer) {
 			return
 		}
 		seconds, err := parseInteger(n.text)
@@ -179,14 +179,14 @@ func (d *decoder) duration(n *node, into reflect.Value, f field, key string) {
 		return
 	}
 	value, err := time.ParseDuration(n.text)
-	if n.kind == integer {
+	if n.kind == Integer {
 		var nanoseconds int64
 		nanoseconds, err = parseInteger(n.text)
 		if value = time.Duration(nanoseconds); value != 0 {
 			d.warn(n.line, key, "is read as %s nanoseconds: if that is not meant, write a duration such as \"%ss\"", n.text, n.text)
 		}
 	}
-	if err != nil || n.kind != text && n.kind != integer || value < 0 {
+	if err != nil || n.kind != Text && n.kind != Integer || value < 0 {
 		d.fail(n.line, key, `expected a duration such as "10m" or "1h30m", found %s`, n.describe())
 		return
 	}
@@ -196,8 +196,8 @@ func (d *decoder) duration(n *node, into reflect.Value, f field, key string) {
 // text decodes into a type that reads its own text.
 func (d *decoder) text(n *node, into reflect.Value, f field, key string) {
 	_, isTime := into.Interface().(time.Time)
-	if n.kind != text && !(n.kind == moment && isTime) && !(n.kind == integer && f.also == "integer") {
-		d.expect(n, key, text)
+	if n.kind != Text && !(n.kind == Moment && isTime) && !(n.kind == Integer && f.also == "integer") {
+		d.expect(n, key, Text)
 		return
 	}
 	value := n.text
@@ -220,12 +220,12 @@ func (d *decoder) text(n *node, into reflect.Value, f field, key string) {
 
 func (d *decoder) list(n *node, into reflect.Value, f field, key string) {
 	items := n.items
-	if n.kind == text && f.also == "string" {
+	if n.kind == Text && f.also == "string" {
 		items = []*node{n}
-	} else if n.kind == table && into.Type().Elem().Kind() == reflect.Struct {
+	} else if n.kind == Table && into.Type().Elem().Kind() == reflect.Struct {
 		d.fail(n.line, key, "expected a list of tables, found one table: begin it with [[%s]] in TOML, with a dash in YAML", key)
 		return
-	} else if !d.expect(n, key, list) {
+	} else if !d.expect(n, key, List) {
 		return
 	}
 	values := reflect.MakeSlice(into.Type(), 0, len(items))
@@ -247,7 +247,7 @@ func newElement(t reflect.Type) reflect.Value {
 }
 
 func (d *decoder) mapping(n *node, into reflect.Value, f field, key string) {
-	if !d.expect(n, key, table) {
+	if !d.expect(n, key, Table) {
 		return
 	}
 	values := reflect.MakeMap(into.Type())
@@ -278,9 +278,9 @@ func isText(t reflect.Type) bool {
 // describe names a value in a message.
 func (n *node) describe() string {
 	switch n.kind {
-	case text:
+	case Text:
 		return strconv.Quote(n.text)
-	case integer, float, boolean, moment:
+	case Integer, Float, Boolean, Moment:
 		return n.text
 	}
 	return string(n.kind)

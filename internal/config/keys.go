@@ -1,10 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
 	"time"
+
+	"lced-runner/jobapi"
 )
 
 // Class says what becomes of a key.
@@ -19,22 +22,35 @@ const (
 	OtherExecutor Class = "other executor" // of an executor that lced-runner does not have
 )
 
-// These types of blank fields put keys into the table that have no value of ours. An ignored key without a reason (tag
-// why) is one that `register` writes by itself: it is never warned about.
+// These types of blank fields put keys into the table that have no value of ours; T is what a file has there. An ignored
+// key without a reason (tag why) is one that `register` writes by itself: it is never warned about.
 type (
-	ignored       struct{}
-	notYet        struct{}
-	otherExecutor struct{}
+	ignored[T any] struct{}
+	notYet[T any]  struct{}
+	otherExecutor  struct{}
 )
 
-// Key is one key of the configuration file, as its documentation shows it.
+func (ignored[T]) accepted() (Class, string, reflect.Type) { return Ignored, "", reflect.TypeFor[T]() }
+func (notYet[T]) accepted() (Class, string, reflect.Type) {
+	return NotYet, "it is not supported yet", reflect.TypeFor[T]()
+}
+func (otherExecutor) accepted() (Class, string, reflect.Type) {
+	return OtherExecutor, "lced-runner has the docker executor only", reflect.TypeFor[struct{}]()
+}
+
+// Key is one key of the configuration file: for its documentation, and for the flags of `register`.
 type Key struct {
 	Path    string // from the top of the file: runners.docker.image
-	Type    string // what its value is, in words; empty unless honoured
+	Kind    Kind   // how the file writes its value: Text, Integer, Boolean, List or Table; Moment for a time
+	Of      Kind   // what a List or Table holds: Table where it holds tables or has keys of its own
+	Type    string // what its value is, in words
 	Default string // as the file would have it; empty where there is none
 	Class   Class
 	Doc     string // one line: what it does
 	Why     string // why it is not honoured
+	Flag    string // of `register`, without its dashes: docker-image; empty where there is none
+	Env     string // variable of the environment that stands for the flag; empty where there is none
+	Secret  bool   // its value must not be shown
 }
 
 // Keys lists every known key in the order of the documentation, tables before what they hold.
@@ -44,13 +60,12 @@ func Keys() []Key {
 
 func appendKeys(keys []Key, prefix string, defaults reflect.Value) []Key {
 	for _, f := range fieldsOf(defaults.Type()) {
-		key := Key{Path: prefix + f.key, Class: f.class, Doc: f.doc, Why: f.why}
+		key := Key{Path: prefix + f.key, Class: f.class, Doc: f.doc, Why: f.why, Type: f.typeName(), Secret: f.typ == reflect.TypeFor[jobapi.Secret]()}
+		key.Kind, key.Of = f.kinds()
+		key.Flag, key.Env = f.registration(prefix)
 		value := reflect.Zero(f.typ)
 		if !f.blank {
 			value = defaults.FieldByIndex(f.index)
-		}
-		if f.class == Honoured {
-			key.Type = f.typeName()
 			key.Default = f.show(value)
 		}
 		keys = append(keys, key)
@@ -74,6 +89,7 @@ type field struct {
 	unit          string   // s or KiB: the file has an integer in that unit
 	also          string   // string: one string may stand for a list of one; integer: it may stand for a string
 	min           string   // least value of an integer
+	flag, env     string   // names at registration that do not follow the rule, see registration
 	typ           reflect.Type
 	index         []int
 	blank         bool // there is nowhere to put a value
@@ -87,6 +103,7 @@ func fieldsOf(t reflect.Type) []field {
 		f := field{
 			key: sf.Tag.Get("key"), doc: sf.Tag.Get("doc"), why: sf.Tag.Get("why"), class: Honoured,
 			check: sf.Tag.Get("check"), unit: sf.Tag.Get("unit"), also: sf.Tag.Get("also"), min: sf.Tag.Get("min"),
+			flag: sf.Tag.Get("flag"), env: sf.Tag.Get("env"),
 			typ: sf.Type, index: sf.Index, blank: sf.Name == "_",
 		}
 		if f.key == "" {
@@ -95,13 +112,12 @@ func fieldsOf(t reflect.Type) []field {
 		if words := sf.Tag.Get("oneof"); words != "" {
 			f.oneof = strings.Split(words, "|")
 		}
-		switch sf.Type {
-		case reflect.TypeFor[ignored]():
-			f.class = Ignored
-		case reflect.TypeFor[notYet]():
-			f.class, f.why = NotYet, "it is not supported yet"
-		case reflect.TypeFor[otherExecutor]():
-			f.class, f.why = OtherExecutor, "lced-runner has the docker executor only"
+		if m, ok := reflect.Zero(sf.Type).Interface().(interface {
+			accepted() (Class, string, reflect.Type)
+		}); ok {
+			var why string
+			f.class, why, f.typ = m.accepted()
+			f.why = cmp.Or(f.why, why)
 		}
 		fields = append(fields, f)
 	}

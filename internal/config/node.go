@@ -2,23 +2,23 @@ package config
 
 import "strings"
 
-// kind is what a value is in the file's own notation, named as a message to the operator names it.
-type kind string
+// Kind is what a value is in the file's own notation, named as a message to the operator names it.
+type Kind string
 
 const (
-	null    kind = "nothing"
-	text    kind = "a string"
-	integer kind = "an integer"
-	float   kind = "a number with a point"
-	boolean kind = "true or false"
-	moment  kind = "a date and time"
-	list    kind = "a list"
-	table   kind = "a table"
+	Null    Kind = "nothing"
+	Text    Kind = "a string"
+	Integer Kind = "an integer"
+	Float   Kind = "a number with a point"
+	Boolean Kind = "true or false"
+	Moment  Kind = "a date and time"
+	List    Kind = "a list"
+	Table   Kind = "a table"
 )
 
 // node is one value of the file, whichever notation it is written in.
 type node struct {
-	kind    kind
+	kind    Kind
 	line    int
 	text    string // of a scalar: strings without quotes and escapes, everything else as written
 	items   []*node
@@ -58,13 +58,13 @@ func (n *node) isZero() bool {
 		}
 	}
 	switch n.kind {
-	case text:
+	case Text:
 		return n.text == ""
-	case integer, float:
+	case Integer, Float:
 		return strings.Trim(n.text, "+-0._xob") == ""
-	case boolean:
+	case Boolean:
 		return n.text == "false"
-	case moment:
+	case Moment:
 		return strings.HasPrefix(n.text, "0001-01-01")
 	}
 	return true

@@ -9,14 +9,14 @@ import (
 // Runner is one [[runners]] table. A runner that cannot work, but need not stop the others, has a reason in Disabled.
 type Runner struct {
 	Name            string        `key:"name" doc:"name in logs and in GitLab; empty means the host's name"`
-	URL             string        `key:"url" doc:"GitLab's base URL, which may have a path; $VAR and ${VAR} are expanded"`
-	Token           jobapi.Secret `key:"token" doc:"the runner's authentication token; $VAR and ${VAR} are expanded"`
-	ID              int64         `key:"id" doc:"the runner's number in GitLab"`
-	TokenObtainedAt time.Time     `key:"token_obtained_at" doc:"when the token was made"`
-	TokenExpiresAt  time.Time     `key:"token_expires_at" doc:"when the token ends; the year 1 means never"`
-	TLSCAFile       string        `key:"tls-ca-file" doc:"certificates of the authorities that GitLab's certificate may come from, in addition to the system's"`
-	TLSCertFile     string        `key:"tls-cert-file" doc:"client certificate for GitLab"`
-	TLSKeyFile      string        `key:"tls-key-file" doc:"key of the client certificate"`
+	URL             string        `key:"url" env:"CI_SERVER_URL" doc:"GitLab's base URL, which may have a path; $VAR and ${VAR} are expanded"`
+	Token           jobapi.Secret `key:"token" env:"CI_SERVER_TOKEN" doc:"the runner's authentication token; $VAR and ${VAR} are expanded"`
+	ID              int64         `key:"id" flag:"-" doc:"the runner's number in GitLab"`
+	TokenObtainedAt time.Time     `key:"token_obtained_at" flag:"-" doc:"when the token was made"`
+	TokenExpiresAt  time.Time     `key:"token_expires_at" flag:"-" doc:"when the token ends; the year 1 means never"`
+	TLSCAFile       string        `key:"tls-ca-file" env:"CI_SERVER_TLS_CA_FILE" doc:"certificates of the authorities that GitLab's certificate may come from, in addition to the system's"`
+	TLSCertFile     string        `key:"tls-cert-file" env:"CI_SERVER_TLS_CERT_FILE" doc:"client certificate for GitLab"`
+	TLSKeyFile      string        `key:"tls-key-file" env:"CI_SERVER_TLS_KEY_FILE" doc:"key of the client certificate"`
 	Executor        string        `key:"executor" doc:"must be docker"`
 
 	Limit                int           `key:"limit" min:"0" doc:"how many jobs of this runner may run at once; 0 means as many as concurrent"`
@@ -24,12 +24,12 @@ type Runner struct {
 	RequestConcurrency   int           `key:"request_concurrency" min:"0" doc:"how many requests for a job may wait at GitLab at once"`
 	StrictCheckInterval  bool          `key:"strict_check_interval" doc:"wait for check_interval even after a job was received"`
 	UnhealthyLimit       int           `key:"unhealthy_requests_limit" doc:"after how many failed requests the runner pauses"`
-	UnhealthyInterval    time.Duration `key:"unhealthy_interval" doc:"how long that pause is"`
-	FinalUpdateRetries   int           `key:"job_status_final_update_retry_limit" doc:"how often the final state of a job is sent again while GitLab refuses it"`
+	UnhealthyInterval    time.Duration `key:"unhealthy_interval" env:"-" doc:"how long that pause is"`
+	FinalUpdateRetries   int           `key:"job_status_final_update_retry_limit" env:"RUNNER_job_status_final_update_retry_limit" doc:"how often the final state of a job is sent again while GitLab refuses it"`
 	BuildsDir            string        `key:"builds_dir" check:"dir" doc:"directory in the containers that holds the checkouts"`
 	CacheDir             string        `key:"cache_dir" check:"dir" doc:"directory in the containers that holds local cache archives"`
-	CloneURL             string        `key:"clone_url" check:"url" doc:"replaces scheme and host of the repository's URL"`
-	Environment          []Variable    `key:"environment" doc:"variables for every job; any variable of the job wins"`
+	CloneURL             string        `key:"clone_url" env:"CLONE_URL" check:"url" doc:"replaces scheme and host of the repository's URL"`
+	Environment          []Variable    `key:"environment" flag:"env" env:"RUNNER_ENV" doc:"variables for every job; any variable of the job wins"`
 	PreGetSourcesScript  string        `key:"pre_get_sources_script" doc:"run in the helper before git"`
 	PostGetSourcesScript string        `key:"post_get_sources_script" doc:"run in the helper after git"`
 	PreBuildScript       string        `key:"pre_build_script" doc:"run before the job's script, in the same shell"`
@@ -39,7 +39,7 @@ type Runner struct {
 	SafeDirectoryCheckout bool            `key:"safe_directory_checkout" doc:"tell git that the checkout is safe whoever owns it"`
 	CleanGitConfig        *bool           `key:"clean_git_config" doc:"remove configuration and hooks from .git before and after a job; unset means true, but false with GIT_STRATEGY none"`
 	CustomBuildDir        CustomBuildDir  `key:"custom_build_dir" doc:"GIT_CLONE_PATH"`
-	FeatureFlags          map[string]bool `key:"feature_flags" doc:"FF_* flags; they win over the job's variables"`
+	FeatureFlags          map[string]bool `key:"feature_flags" env:"FEATURE_FLAGS" doc:"FF_* flags; they win over the job's variables"`
 	Artifact              Artifact        `key:"artifact" doc:"time limits of artifact uploads"`
 	Cache                 CacheStore      `key:"cache" doc:"distributed cache; without one, caches are kept on this machine"`
 	Docker                Docker          `key:"docker" doc:"containers of the docker executor"`
@@ -52,25 +52,25 @@ type Runner struct {
 	// Disabled says why this runner takes no jobs; empty means that it does.
 	Disabled string
 
-	_ notYet        `key:"prepare_timeout" doc:"time limit for starting containers"`
-	_ notYet        `key:"get_sources_timeout" doc:"time limit for git"`
-	_ ignored       `key:"shell" why:"scripts run in bash where the image has it, else in sh" doc:"shell that the scripts are written for"`
-	_ ignored       `key:"labels" why:"metrics and logs have fixed labels" doc:"labels of metrics and logs"`
-	_ ignored       `key:"proxy_exec" why:"secrets are masked without a proxy" doc:"masking proxy"`
-	_ ignored       `key:"step_runner_image" why:"native steps are not supported" doc:"image of the step runner"`
-	_ ignored       `key:"referees" why:"they watch docker-machine hosts" doc:"metrics of the host"`
-	_ ignored       `key:"monitoring" why:"metrics have fixed thresholds" doc:"thresholds of metrics"`
-	_ ignored       `key:"use_slot_cgroups" why:"it has no effect on the docker executor" doc:"cgroup of each slot"`
-	_ ignored       `key:"slot_cgroup_template" why:"it has no effect on the docker executor" doc:"cgroup of each slot"`
-	_ ignored       `key:"experimental" why:"gitlab-runner's experiments are not part of lced-runner" doc:"gitlab-runner's experiments"`
-	_ otherExecutor `key:"ssh" doc:"ssh executor"`
-	_ otherExecutor `key:"parallels" doc:"parallels executor"`
-	_ otherExecutor `key:"virtualbox" doc:"virtualbox executor"`
-	_ otherExecutor `key:"machine" doc:"docker+machine executor"`
-	_ otherExecutor `key:"kubernetes" doc:"kubernetes executor"`
-	_ otherExecutor `key:"custom" doc:"custom executor"`
-	_ otherExecutor `key:"autoscaler" doc:"docker-autoscaler and instance executors"`
-	_ otherExecutor `key:"instance" doc:"instance executor"`
+	_ notYet[time.Duration]      `key:"prepare_timeout" doc:"time limit for starting containers"`
+	_ notYet[time.Duration]      `key:"get_sources_timeout" doc:"time limit for git"`
+	_ ignored[string]            `key:"shell" why:"scripts run in bash where the image has it, else in sh" doc:"shell that the scripts are written for"`
+	_ ignored[map[string]string] `key:"labels" flag:"-" why:"metrics and logs have fixed labels" doc:"labels of metrics and logs"`
+	_ ignored[bool]              `key:"proxy_exec" why:"secrets are masked without a proxy" doc:"masking proxy"`
+	_ ignored[string]            `key:"step_runner_image" env:"STEP_RUNNER_IMAGE" why:"native steps are not supported" doc:"image of the step runner"`
+	_ ignored[struct{}]          `key:"referees" why:"they watch docker-machine hosts" doc:"metrics of the host"`
+	_ ignored[struct{}]          `key:"monitoring" why:"metrics have fixed thresholds" doc:"thresholds of metrics"`
+	_ ignored[bool]              `key:"use_slot_cgroups" why:"it has no effect on the docker executor" doc:"cgroup of each slot"`
+	_ ignored[string]            `key:"slot_cgroup_template" why:"it has no effect on the docker executor" doc:"cgroup of each slot"`
+	_ ignored[struct{}]          `key:"experimental" why:"gitlab-runner's experiments are not part of lced-runner" doc:"gitlab-runner's experiments"`
+	_ otherExecutor              `key:"ssh" doc:"ssh executor"`
+	_ otherExecutor              `key:"parallels" doc:"parallels executor"`
+	_ otherExecutor              `key:"virtualbox" doc:"virtualbox executor"`
+	_ otherExecutor              `key:"machine" doc:"docker+machine executor"`
+	_ otherExecutor              `key:"kubernetes" doc:"kubernetes executor"`
+	_ otherExecutor              `key:"custom" doc:"custom executor"`
+	_ otherExecutor              `key:"autoscaler" doc:"docker-autoscaler and instance executors"`
+	_ otherExecutor              `key:"instance" doc:"instance executor"`
 }
 
 // CustomBuildDir is [runners.custom_build_dir].
@@ -92,7 +92,7 @@ type Dind struct {
 	Args        []string      `key:"args" doc:"arguments of dockerd, in addition to the runner's own"`
 	WaitTimeout time.Duration `key:"wait_timeout" doc:"how long a sidecar may take until its API answers"`
 
-	_ notYet `key:"storage" doc:"ephemeral: each job starts without images; project: layers stay for the next job of the project"`
-	_ notYet `key:"storage_size_cap" doc:"storage of a project above this size is dropped"`
-	_ notYet `key:"warm" doc:"how many sidecars are kept started and ready, or auto"`
+	_ notYet[string] `key:"storage" doc:"ephemeral: each job starts without images; project: layers stay for the next job of the project"`
+	_ notYet[Bytes]  `key:"storage_size_cap" doc:"storage of a project above this size is dropped"`
+	_ notYet[string] `key:"warm" doc:"how many sidecars are kept started and ready, or auto"`
 }

@@ -21,7 +21,7 @@ func parseTOML(data []byte, p *problems) *node {
 		return nil
 	}
 
-	root := &node{kind: table, line: 1}
+	root := &node{kind: Table, line: 1}
 	current := root
 	var parser tomlParser
 	parser.Reset(data)
@@ -86,22 +86,22 @@ func (p *tomlParser) value(v *unstable.Node, line int) *node {
 
 func (p *tomlParser) line(n *unstable.Node) int { return p.Shape(n.Raw).Start.Line }
 
-func tomlKind(k unstable.Kind) kind {
+func tomlKind(k unstable.Kind) Kind {
 	switch k {
 	case unstable.String:
-		return text
+		return Text
 	case unstable.Bool:
-		return boolean
+		return Boolean
 	case unstable.Integer:
-		return integer
+		return Integer
 	case unstable.Float:
-		return float
+		return Float
 	case unstable.Array:
-		return list
+		return List
 	case unstable.InlineTable:
-		return table
+		return Table
 	}
-	return moment
+	return Moment
 }
 
 // subtable is the table under that key: of an array of tables its last one, and a new one where there is none.
@@ -115,20 +115,20 @@ func (n *node) subtable(key string, line int) *node {
 		}
 		return e.value
 	}
-	sub := &node{kind: table, line: line}
+	sub := &node{kind: Table, line: line}
 	n.entries = append(n.entries, entry{key, line, sub})
 	return sub
 }
 
 // appendTable adds a table to the array of tables under that key.
 func (n *node) appendTable(key string, line int) *node {
-	sub := &node{kind: table, line: line}
+	sub := &node{kind: Table, line: line}
 	for _, e := range n.entries {
 		if e.key == key {
 			e.value.items = append(e.value.items, sub)
 			return sub
 		}
 	}
-	n.entries = append(n.entries, entry{key, line, &node{kind: list, line: line, items: []*node{sub}}})
+	n.entries = append(n.entries, entry{key, line, &node{kind: List, line: line, items: []*node{sub}}})
 	return sub
 }

@@ -17,7 +17,7 @@ func parseYAML(data []byte, p *problems) *node {
 	var doc, more yaml.Node
 	err := decoder.Decode(&doc)
 	if errors.Is(err, io.EOF) || err == nil && doc.Content[0].ShortTag() == "!!null" {
-		return &node{kind: table, line: 1}
+		return &node{kind: Table, line: 1}
 	}
 	if err == nil {
 		err = doc.Decode(new(any))
@@ -31,7 +31,7 @@ func parseYAML(data []byte, p *problems) *node {
 		return nil
 	}
 	root := p.fromYAML(doc.Content[0])
-	if root.kind != table {
+	if root.kind != Table {
 		p.fail(root.line, "", "expected keys and values, found %s", root.kind)
 		return nil
 	}
@@ -63,11 +63,11 @@ func (p *problems) fromYAML(y *yaml.Node) *node {
 	}
 	n := &node{kind: yamlKind(y), line: y.Line, text: y.Value}
 	switch n.kind {
-	case list:
+	case List:
 		for _, item := range y.Content {
 			n.items = append(n.items, p.fromYAML(item))
 		}
-	case table:
+	case Table:
 		for i := 0; i+1 < len(y.Content); i += 2 {
 			key, value := y.Content[i], y.Content[i+1]
 			if key.ShortTag() == "!!merge" {
@@ -80,22 +80,22 @@ func (p *problems) fromYAML(y *yaml.Node) *node {
 	return n
 }
 
-func yamlKind(y *yaml.Node) kind {
+func yamlKind(y *yaml.Node) Kind {
 	switch y.ShortTag() {
 	case "!!null":
-		return null
+		return Null
 	case "!!bool":
-		return boolean
+		return Boolean
 	case "!!int":
-		return integer
+		return Integer
 	case "!!float":
-		return float
+		return Float
 	case "!!timestamp":
-		return moment
+		return Moment
 	case "!!seq":
-		return list
+		return List
 	case "!!map":
-		return table
+		return Table
 	}
-	return text
+	return Text
 }
