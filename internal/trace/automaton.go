@@ -6,14 +6,21 @@ type automaton struct {
 	start [256]int32 // the root's children
 	nodes []node
 
-	// A word that begins in the next window bytes has its first window bytes by their end; the last two of them say how
+	// A word that begins in the next window bytes has its first window bytes by their end; the last three of them say how
 	// far the next word is at least (Wu and Manber, 1994). Nearly every byte of a log is passed over by it.
 	window int // length of the shortest word, at most longestWindow
-	jump   [1 << 16]uint8
+	jump   []uint8
+	shift  uint // of a hash, which leaves the index into jump
 }
 
-// longestWindow keeps a jump in a byte.
-const longestWindow = 255
+const (
+	// longestWindow keeps a jump in a byte.
+	longestWindow = 255
+	// block is how many bytes a jump is looked up by. Two would not do: base64 has nearly all pairs of letters.
+	block = 3
+	// shortestWindow is the length of the shortest word for which looking up jumps is faster than looking at each byte.
+	shortestWindow = 8
+)
 
 // node stands for a string that one or more of the searched strings begin with. Children are a linked list, since
 // secrets rarely share beginnings: 24 bytes for each byte of a secret, where a table would need a thousand.
@@ -39,17 +46,29 @@ func newAutomaton(words []string) *automaton {
 	return a
 }
 
-// measure fills the table of jumps.
+// measure fills the table of jumps. It has at least eight places for each block, up to what a processor keeps at hand.
 func (a *automaton) measure(words []string) {
-	for pair := range a.jump {
-		a.jump[pair] = uint8(a.window - 1)
+	if a.window < shortestWindow {
+		return
+	}
+	bits := uint(12)
+	for ; bits < 16 && 1<<bits < 8*len(words)*(a.window-block+1); bits++ {
+	}
+	a.jump, a.shift = make([]uint8, 1<<bits), 32-bits
+	for place := range a.jump {
+		a.jump[place] = uint8(a.window - block + 1)
 	}
 	for _, w := range words {
-		for end := 1; end < min(a.window, len(w)); end++ {
-			pair := &a.jump[int(w[end-1])<<8|int(w[end])]
-			*pair = min(*pair, uint8(a.window-1-end))
+		for end := block; end <= min(a.window, len(w)); end++ { // an empty word has none
+			place := &a.jump[hash(w[end-3], w[end-2], w[end-1])>>a.shift]
+			*place = min(*place, uint8(a.window-end))
 		}
 	}
+}
+
+// hash spreads three bytes over 32 bits (Knuth's multiplicative hash).
+func hash(b, c, d byte) uint32 {
+	return (uint32(b)<<16 | uint32(c)<<8 | uint32(d)) * 2654435769
 }
 
 func (a *automaton) insert(word string) {
@@ -124,10 +143,10 @@ func (a *automaton) skip(p []byte) int {
 		return len(p)
 	}
 	i := 0
-	if a.window > 1 {
+	if a.jump != nil {
 		for i+a.window <= len(p) {
 			end := i + a.window
-			n := int(a.jump[int(p[end-2])<<8|int(p[end-1])])
+			n := int(a.jump[hash(p[end-3], p[end-2], p[end-1])>>a.shift])
 			if n == 0 {
 				if a.start[p[i]] != 0 {
 					return i
@@ -138,9 +157,14 @@ func (a *automaton) skip(p []byte) int {
 		}
 	}
 	for ; i < len(p); i++ {
-		if a.start[p[i]] != 0 {
+		if a.start[p[i]] != 0 && a.maybe(p[i:]) {
 			return i
 		}
 	}
 	return len(p)
+}
+
+// maybe reports whether a string may begin with p, whose first byte one does begin with. Most often the second one says no.
+func (a *automaton) maybe(p []byte) bool {
+	return len(p) < 2 || a.nodes[a.start[p[0]]].match > 0 || a.child(a.start[p[0]], p[1]) != 0
 }

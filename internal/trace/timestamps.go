@@ -22,6 +22,10 @@ type stamper struct {
 	begun     time.Time
 	line      []byte // of an unfinished line
 	continued bool   // what comes next goes on with a line
+
+	// The lines of one write share a time, which is written out once.
+	written time.Time
+	text    []byte
 }
 
 // newStamper makes the stamper of a stream; fd is 1 for standard output, 2 for standard error.
@@ -80,8 +84,10 @@ func (s *stamper) end(dst, text []byte, continued bool) []byte {
 		flag = '+'
 	}
 	s.continued = continued
-	dst = s.begun.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000Z ")
-	dst = append(append(dst, s.source...), flag)
+	if s.text == nil || !s.begun.Equal(s.written) {
+		s.written, s.text = s.begun, s.begun.UTC().AppendFormat(s.text[:0], "2006-01-02T15:04:05.000000Z ")
+	}
+	dst = append(append(append(dst, s.text...), s.source...), flag)
 	dst = append(append(dst, s.line...), text...)
 	s.line = s.line[:0]
 	return append(dst, '\n')
