@@ -107,8 +107,10 @@ func TestUndeliveredEnding(t *testing.T) {
 	}
 	w.signal(syscall.SIGKILL)
 	w.waitExit()
-	w.gitlab.Inject(coordinator.Fault{Endpoint: coordinator.EndpointFinal, Times: -1})
 	w.startRunner()
+	w.awaitUp()
+	// Not before: a call of the killed runner may still be on its way.
+	w.gitlab.Inject(coordinator.Fault{Endpoint: coordinator.EndpointFinal, Times: -1})
 	if j, log := w.await(id); j.State != coordinator.StateSuccess || !strings.HasSuffix(log, "Job succeeded\x1b[0;m\n") {
 		t.Errorf("state %s\n%s", j.State, log)
 	}
