@@ -75,8 +75,8 @@ func wantEntries(t *testing.T, got []string, want ...string) {
 	}
 }
 
-// TestArtifactsTravel is job-api contract 7.4 and 7.6: what one stage leaves is there in the next, as it was.
-func TestArtifactsTravel(t *testing.T) {
+// TestConformance_01_ArtifactsTravel is job-api contract 7.4 and 7.6: what one stage leaves is there in the next, as it was.
+func TestConformance_01_ArtifactsTravel(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
 	e := w.pipeline(`
@@ -118,7 +118,7 @@ lone: {stage: use, needs: [change, {job: make, artifacts: false}], script: ['[ -
 	w.check(e, "lone", succeeds())
 }
 
-func TestArtifactsUntracked(t *testing.T) {
+func TestConformance_01_ArtifactsUntracked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, map[string]string{"tracked": "x", ".gitignore": "*.log"})
 	e := w.pipeline(`
@@ -131,8 +131,8 @@ make:
 	wantEntries(t, w.entries(e["make"].ID), "d/e", "new one")
 }
 
-// TestReports is job-api contract 7.3.
-func TestReports(t *testing.T) {
+// TestConformance_01_Reports is job-api contract 7.3.
+func TestConformance_01_Reports(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
 	e := w.pipeline(`
@@ -156,8 +156,8 @@ many: {stage: use, script: [touch 1.json 2.json], artifacts: {reports: {terrafor
 	w.check(e, "many", fails("script_failure", 1, `artifacts of type "terraform"`, "only one file can be sent as raw"))
 }
 
-// TestArtifactsWhen is job-api contract 7.5 and 7.2.
-func TestArtifactsWhen(t *testing.T) {
+// TestConformance_01_ArtifactsWhen is job-api contract 7.5 and 7.2.
+func TestConformance_01_ArtifactsWhen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
 	e := w.pipeline(`
@@ -182,8 +182,8 @@ named:
 	}
 }
 
-// TestCanceledJobUploads: a job that is canceled gracefully has failed, as far as its artifacts are concerned.
-func TestCanceledJobUploads(t *testing.T) {
+// TestConformance_01_CanceledJobUploads: a job that is canceled gracefully has failed, as far as its artifacts are concerned.
+func TestConformance_01_CanceledJobUploads(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
 	spec := job("touch file", "echo 'now '; echo waiting", "sleep 1000")
@@ -197,8 +197,8 @@ func TestCanceledJobUploads(t *testing.T) {
 	}
 }
 
-// TestUploadsFail is job-api contract 7.2.
-func TestUploadsFail(t *testing.T) {
+// TestConformance_01_UploadsFail is job-api contract 7.2.
+func TestConformance_01_UploadsFail(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
 	archiving := func(script ...string) coordinator.JobSpec {
@@ -221,8 +221,8 @@ func TestUploadsFail(t *testing.T) {
 	w.one("the answer is lost", archiving("echo x >file"), succeeds("Trying again in 1s...", "201 Created"))
 }
 
-// TestDownloadsFail is job-api contract 7.6.
-func TestDownloadsFail(t *testing.T) {
+// TestConformance_01_DownloadsFail is job-api contract 7.6.
+func TestConformance_01_DownloadsFail(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
 	const text = `
@@ -236,8 +236,8 @@ use: {stage: use, script: [echo script ran], after_script: [echo after ran]}
 	w.check(w.pipeline(text), "use", succeeds("WARNING: gitlab answered 400", "Trying again in 1s...", "script ran\n"))
 }
 
-// TestHostileArchives lets a job download archives that try to get out of the project's directory.
-func TestHostileArchives(t *testing.T) {
+// TestConformance_01_HostileArchives lets a job download archives that try to get out of the project's directory.
+func TestConformance_01_HostileArchives(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
 	for name, c := range map[string]struct {

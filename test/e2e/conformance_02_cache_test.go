@@ -31,8 +31,8 @@ func (w *world) one(name string, spec coordinator.JobSpec, check func(*testing.T
 	w.t.Run(name, func(t *testing.T) { check(t, ending{j, log}) })
 }
 
-// TestCacheStaysForTheNextJob is job-api contract 8 with a local volume.
-func TestCacheStaysForTheNextJob(t *testing.T) {
+// TestConformance_02_CacheStaysForTheNextJob is job-api contract 8 with a local volume.
+func TestConformance_02_CacheStaysForTheNextJob(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, cacheConfig, nil)
 	fill := `mkdir -p vendor/empty; echo "made by $CI_JOB_ID" >vendor/file; ln -s file vendor/link; chmod 750 vendor/file`
@@ -52,8 +52,8 @@ func TestCacheStaysForTheNextJob(t *testing.T) {
 	w.one("another key", caching(job(`[ ! -e vendor ]`), vendor("other")), succeeds("Failed to extract cache", "vendor/: no matching files"))
 }
 
-// TestCacheKeysAndPolicies is job-api contract 8.1.
-func TestCacheKeysAndPolicies(t *testing.T) {
+// TestConformance_02_CacheKeysAndPolicies is job-api contract 8.1.
+func TestConformance_02_CacheKeysAndPolicies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, cacheConfig, map[string]string{"go.sum": "first"})
 	put := func(text string) coordinator.JobSpec { return job(`mkdir -p vendor; echo ` + text + ` >vendor/file`) }
@@ -93,9 +93,9 @@ func TestCacheKeysAndPolicies(t *testing.T) {
 		"Checking cache for f-", "Checking cache for a-", "Checking cache for o-", "Creating cache a-", "Creating cache o-"), "Creating cache f-"))
 }
 
-// TestCachesOfProtectedRefsAreApart is a security boundary: what a branch that anybody may push to leaves must not reach a job
+// TestConformance_02_CachesOfProtectedRefsAreApart is a security boundary: what a branch that anybody may push to leaves must not reach a job
 // of a protected one, whatever keys they name.
-func TestCachesOfProtectedRefsAreApart(t *testing.T) {
+func TestConformance_02_CachesOfProtectedRefsAreApart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, cacheConfig, nil)
 	fill, empty := job(`mkdir vendor; echo x >vendor/x; echo x >/cache/planted`), job(`[ ! -e vendor ]`, `[ ! -e /cache/planted ]`)
@@ -111,7 +111,7 @@ func TestCachesOfProtectedRefsAreApart(t *testing.T) {
 }
 
 // TestWhatACacheCanDo: archives lie where the job can write, and jobs are not trusted.
-func TestHostileCaches(t *testing.T) {
+func TestConformance_02_HostileCaches(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, cacheConfig, nil)
 	dir := "/cache/" + w.repo.Path
@@ -123,15 +123,15 @@ func TestHostileCaches(t *testing.T) {
 	w.one("and replaced", caching(job("cat vendor/file"), vendor("l")), succeeds("Successfully extracted cache"))
 }
 
-// TestCacheWithoutVolume: nobody should wonder for long why nothing is ever found.
-func TestCacheWithoutVolume(t *testing.T) {
+// TestConformance_02_CacheWithoutVolume: nobody should wonder for long why nothing is ever found.
+func TestConformance_02_CacheWithoutVolume(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
 	w.one("no volume", caching(job("mkdir vendor"), vendor("k")), succeeds("Created cache", `the runner has no volume for /cache; add "/cache" to volumes in [runners.docker]`))
 }
 
-// TestUntrackedCache also shows that the repository's own configuration, which the job may change, runs nothing in the helper.
-func TestUntrackedCache(t *testing.T) {
+// TestConformance_02_UntrackedCache also shows that the repository's own configuration, which the job may change, runs nothing in the helper.
+func TestConformance_02_UntrackedCache(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, cacheConfig, map[string]string{".gitignore": "*.o\n", "tracked": ""})
 	untracked := ciyaml.Cache{Key: "k", Untracked: true}

@@ -1,7 +1,12 @@
 package e2e
 
 import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -9,53 +14,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/moby/moby/client"
+
 	"lced-runner/internal/ciyaml"
 	"lced-runner/internal/coordinator"
 )
-
-// listener is a service that listens on its port 6379, which its image exposes, some seconds after its start.
-func listener(alias, after string) ciyaml.Service {
-	return ciyaml.Service{
-		Image: ciyaml.Image{Name: "lced-test/listener:latest"}, Alias: alias,
-		Variables: []ciyaml.Variable{{Name: "LISTEN_AFTER", Value: after}},
-	}
-}
-
-// dyingService ends as soon as it starts.
-func dyingService() ciyaml.Service {
-	return ciyaml.Service{Image: ciyaml.Image{Name: "lced-test/dying:latest"}, Alias: "db"}
-}
-
-func TestServices(t *testing.T) {
-	t.Parallel()
-	commanded := ciyaml.Service{
-		Image: ciyaml.Image{Name: "busybox:latest", Entrypoint: []string{"sh", "-c"}}, Alias: "web",
-		Command: []string{`hostname -i >/builds/address; while :; do echo "hello from $CI_JOB_NAME" | nc -l -p 80; done`},
-	}
-	w := newWorld(t, plainConfig, nil)
-	// Each asks once: a service that was not waited for would not answer.
-	w.play([]scenario{
-		{"slow start, names given and derived",
-			beside(job("nc one 6379 </dev/null", "nc two 6379 </dev/null", "nc lced-test__listener 6379 </dev/null", "nc lced-test-listener 6379 </dev/null"), listener("one,two", "3")),
-			func(t *testing.T, e ending) {
-				succeeds("Starting service lced-test/listener:latest...", "Waiting for services to be up and running")(t, e)
-				e.times(t, "+PONG\n", 4)
-			}},
-		{"two services", beside(job("nc one 6379 </dev/null", "nc two 6379 </dev/null"), listener("one", "0"), listener("two", "1")), func(t *testing.T, e ending) {
-			succeeds()(t, e)
-			e.times(t, "+PONG\n", 2)
-		}},
-		{"a service that dies", beside(job("echo the job goes on"), dyingService()), succeeds(
-			"WARNING:", "probably didn't start properly", "exit code 3", "database directory /data is missing", "\nthe job goes on\n")},
-		{"entrypoint and command of the job", beside(job("until nc web 80 </dev/null; do sleep 0.1; done"), commanded), succeeds("hello from job\n")},
-		{"service that cannot be had", beside(job("echo never"), ciyaml.Service{Image: ciyaml.Image{Name: "lced-test/no-such", PullPolicy: []string{"if-not-present"}}}), lacks(func(t *testing.T, e ending) {
-			if e.State != coordinator.StateFailed {
-				t.Errorf("state %s\n%s", e.State, e.log)
-			}
-			e.has(t, "image lced-test/no-such")
-		}, "\nnever\n")},
-	})
-}
 
 // registry is a registry that answers every question about an image with a status and a code, and counts them.
 func registry(t *testing.T, status int, code string) (address string, asked *atomic.Int64) {
@@ -76,8 +39,8 @@ func registry(t *testing.T, status int, code string) (address string, asked *ato
 	return server.Listener.Addr().String(), asked
 }
 
-// TestImages is about images that cannot be had. Engines speak plain HTTP to registries on 127.0.0.1.
-func TestImages(t *testing.T) {
+// TestConformance_08_Images is about images that cannot be had. Engines speak plain HTTP to registries on 127.0.0.1.
+func TestConformance_08_Images(t *testing.T) {
 	t.Parallel()
 	missing, askedMissing := registry(t, http.StatusNotFound, "MANIFEST_UNKNOWN")
 	denied, askedDenied := registry(t, http.StatusForbidden, "DENIED")
@@ -114,8 +77,8 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// TestPullPolicyNotAllowed is about a policy that the configuration does not leave to jobs.
-func TestPullPolicyNotAllowed(t *testing.T) {
+// TestConformance_08_PullPolicyNotAllowed is about a policy that the configuration does not leave to jobs.
+func TestConformance_08_PullPolicyNotAllowed(t *testing.T) {
 	t.Parallel()
 	spec := job("echo never")
 	spec.Job.Image.PullPolicy = []string{"never"}
@@ -156,4 +119,77 @@ func silentRegistry(t *testing.T) (address string, connected <-chan struct{}) {
 		<-done
 	})
 	return l.Addr().String(), first
+}
+
+// loaded puts an image for an architecture on the engine whose /bin/sh no machine of the tests can run, and removes it in
+// the end.
+func loaded(t *testing.T, docker *client.Client, name, architecture string) string {
+	t.Helper()
+	pack := func(files map[string][]byte) []byte {
+		var buf bytes.Buffer
+		w := tar.NewWriter(&buf)
+		for path, data := range files {
+			if err := w.WriteHeader(&tar.Header{Name: path, Mode: 0o755, Size: int64(len(data))}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write(data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return buf.Bytes()
+	}
+	elf := make([]byte, 128)
+	copy(elf, "\x7fELF\x02\x01\x01")
+	elf[16], elf[18], elf[20] = 2, 0xf3, 1 // an executable for RISC-V
+	layer := pack(map[string][]byte{"bin/sh": elf})
+	config, err := json.Marshal(map[string]any{
+		"architecture": architecture, "os": "linux",
+		"config": map[string]any{"Cmd": []string{"sh"}, "Env": []string{"PATH=/bin"}},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{digestOf(layer)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := fmt.Sprintf(`[{"Config":"config.json","RepoTags":[%q],"Layers":["layer.tar"]}]`, name)
+	res, err := docker.ImageLoad(t.Context(), bytes.NewReader(pack(map[string][]byte{"config.json": config, "layer.tar": layer, "manifest.json": []byte(manifest)})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Close()
+	if _, err := io.Copy(io.Discard, res); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeImage(t, docker, name) })
+	return name
+}
+
+// TestConformance_08_Platforms is about images for other machines, and images by digest.
+func TestConformance_08_Platforms(t *testing.T) {
+	t.Parallel()
+	w := prepareWorld(t, nil)
+	alien := loaded(t, w.docker, "lced-e2e/alien:latest", "riscv64")
+	w.configure(plainConfig)
+	w.startRunner()
+	const warned = "WARNING: image lced-e2e/alien:latest is for linux/riscv64, and this board is linux/"
+	const explained = "image lced-e2e/alien:latest is for linux/riscv64 only, and this board is linux/"
+	w.play([]scenario{
+		{"image for another machine", in(alien, "echo never"), lacks(fails("runner_configuration_error", 0, warned, explained), "\nnever\n")},
+		{"service for another machine", beside(job("echo the job goes on"), ciyaml.Service{Image: ciyaml.Image{Name: alien}, Alias: "db"}), succeeds(warned, "the job goes on\n")},
+		{"image for this machine", job("true"), lacks(succeeds(), "this board is")},
+		{"image by id", in(imageID(t, w.docker, "busybox:latest"), "echo by id"), succeeds("by id\n")},
+	})
+}
+
+func digestOf(data []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(data)) }
+
+func imageID(t *testing.T, docker *client.Client, name string) string {
+	t.Helper()
+	res, err := docker.ImageInspect(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.ID
 }

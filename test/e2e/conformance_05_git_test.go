@@ -80,7 +80,7 @@ func of(spec coordinator.JobSpec, repo coordinator.Repository) coordinator.JobSp
 // showRefs lists references without git, which the images lack.
 const showRefs = `find .git/refs -type f; cat .git/packed-refs || true`
 
-func TestGitStrategies(t *testing.T) {
+func TestConformance_05_GitStrategies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, everyPolicy, nil)
 	// One after the other, so that all are in the same slot.
@@ -108,7 +108,7 @@ func TestGitStrategies(t *testing.T) {
 	}
 }
 
-func TestGitRepositories(t *testing.T) {
+func TestConformance_05_GitRepositories(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
 	history := w.repository("history", "sha1", commits(3))
@@ -135,8 +135,8 @@ func TestGitRepositories(t *testing.T) {
 	})
 }
 
-// TestNoneIsOneContainer counts the containers that a job starts, with sources and without.
-func TestNoneIsOneContainer(t *testing.T) {
+// TestConformance_05_NoneIsOneContainer counts the containers that a job starts, with sources and without.
+func TestConformance_05_NoneIsOneContainer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
 	for _, tt := range []struct {
@@ -185,8 +185,8 @@ func (w *world) watchStarts() (started func() []string) {
 	}
 }
 
-// TestBuildsVolume shows what the next job of a slot finds of the volumes of the one before.
-func TestBuildsVolume(t *testing.T) {
+// TestConformance_05_BuildsVolume shows what the next job of a slot finds of the volumes of the one before.
+func TestConformance_05_BuildsVolume(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, everyPolicy+"    volumes = [\"/cache\", \"/scratch\"]\n", nil)
 	for _, s := range []scenario{
@@ -201,8 +201,8 @@ func TestBuildsVolume(t *testing.T) {
 	}
 }
 
-// TestServerWithoutGit is about a repository that cannot be had.
-func TestServerWithoutGit(t *testing.T) {
+// TestConformance_05_ServerWithoutGit is about a repository that cannot be had.
+func TestConformance_05_ServerWithoutGit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
 	w.gitlab.Inject(coordinator.Fault{Endpoint: coordinator.EndpointGit, Status: 500})

@@ -19,14 +19,14 @@ import (
 	"lced-runner/internal/helper"
 )
 
-// bigSize is that of the file in TestArtifactsInLittleMemory, bytes. More would change nothing but the time.
+// bigSize is that of the file in TestConformance_01_ArtifactsInLittleMemory, bytes. More would change nothing but the time.
 const bigSize = 300 << 20
 
 // maxHelperMemory is what a stage may have resident at its peak, bytes: the board has other things to do.
 const maxHelperMemory = 64 << 20
 
-// TestArtifactsInLittleMemory runs the helper's stages on this machine with an artifact that is much larger than what they may take of its memory.
-func TestArtifactsInLittleMemory(t *testing.T) {
+// TestConformance_01_ArtifactsInLittleMemory runs the helper's stages on this machine with an artifact that is much larger than what they may take of its memory.
+func TestConformance_01_ArtifactsInLittleMemory(t *testing.T) {
 	builds := t.TempDir()
 	project := filepath.Join(builds, "project")
 	if err := os.Mkdir(project, 0o755); err != nil {

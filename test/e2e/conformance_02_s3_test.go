@@ -86,8 +86,8 @@ func (s *s3) config(more string) dockerConfig {
 `, more, s.address, s3Key, s3Secret))
 }
 
-// TestDistributedCache is job-api contract 8.4.
-func TestDistributedCache(t *testing.T) {
+// TestConformance_02_DistributedCache is job-api contract 8.4.
+func TestConformance_02_DistributedCache(t *testing.T) {
 	t.Parallel()
 	server := startS3(t)
 	w := newWorld(t, server.config("Shared = true"), nil)
@@ -110,8 +110,8 @@ func TestDistributedCache(t *testing.T) {
 	), secrets))
 }
 
-// TestDistributedCacheBesideALocalOne: what is on the board already is not downloaded again, and what is too large stays there.
-func TestDistributedCacheBesideALocalOne(t *testing.T) {
+// TestConformance_02_DistributedCacheBesideALocalOne: what is on the board already is not downloaded again, and what is too large stays there.
+func TestConformance_02_DistributedCacheBesideALocalOne(t *testing.T) {
 	t.Parallel()
 	server := startS3(t)
 	w := prepareWorld(t, nil)
