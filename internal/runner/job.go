@@ -150,7 +150,7 @@ func (l *life) conclude(err error) {
 // being stopped, leaves it shutdown_timeout.
 func (l *life) deliver(ctx context.Context, tries int) bool {
 	if !l.up.over {
-		ctx, cancel := patient(ctx, l.Config.ShutdownTimeout)
+		ctx, cancel := patient(ctx, l.entry.global.ShutdownTimeout)
 		defer cancel()
 		if err := l.trace.Finish(ctx, l.up, tries); err != nil {
 			l.log.Error("GitLab has not taken the job's ending; it is tried again, after a restart if need be", "error", err)

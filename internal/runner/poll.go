@@ -18,32 +18,40 @@ type health struct {
 	failed  int // in a row: anything else
 }
 
-// poll asks for jobs while there are free slots, until ctx ends. start runs a job and frees its slot.
-func (r *Runner) poll(ctx context.Context, e *entry, start func(*jobapi.Job, *slot)) {
+// poll asks for jobs while there are free slots, until ctx ends or the configuration does not want it any more. start runs a
+// job and frees its slot.
+func (r *Runner) poll(ctx context.Context, p *poller, start func(*entry, *jobapi.Job, *slot)) {
+	p.introduced.Do(func() { p.entry().introduce(ctx) })
 	var h health
-	for {
-		s, err := r.slots.take(ctx, e)
-		if err != nil {
+	var last *entry
+	for ctx.Err() == nil {
+		e := p.next()
+		if e == nil {
 			return
+		}
+		if e != last {
+			h, last = health{}, e // the new configuration may be the remedy
+		}
+		s, err := r.slots.take(ctx, p, e)
+		if err != nil {
+			continue
 		}
 		job, err := r.request(ctx, e)
-		if job != nil {
-			h = health{}
-			e.log.Info("job received", "job", job.ID, "project", job.JobInfo.ProjectFullPath)
-			s.forProject(job.JobInfo.ProjectID)
-			start(job, s)
-			// There may be more where this came from: GitLab is asked again at once.
-			if !e.config.StrictCheckInterval {
-				continue
-			}
-		} else {
+		if job == nil {
 			s.free()
+			if ctx.Err() == nil {
+				e.sleep(ctx, h.pause(err, e))
+			}
+			continue
 		}
-		if ctx.Err() != nil {
-			return
-		}
-		if !sleep(ctx, h.pause(err, e, r.Config.CheckInterval)) {
-			return
+		h = health{}
+		e.log.Info("job received", "job", job.ID, "project", job.JobInfo.ProjectFullPath)
+		now := p.entry() // the configuration may have been read again while GitLab held the request
+		s.forProject(now.config.Token, job.JobInfo.ProjectID)
+		start(now, job, s)
+		// There may be more where this came from: GitLab is asked again at once.
+		if e.config.StrictCheckInterval {
+			e.sleep(ctx, e.global.CheckInterval)
 		}
 	}
 }
@@ -80,7 +88,8 @@ func (r *Runner) giveBack(ctx context.Context, e *entry, id int64, token jobapi.
 }
 
 // pause says how long to wait before the next request.
-func (h *health) pause(err error, e *entry, interval time.Duration) time.Duration {
+func (h *health) pause(err error, e *entry) time.Duration {
+	interval := e.global.CheckInterval
 	switch {
 	case err == nil:
 		*h = health{}
@@ -104,14 +113,13 @@ func (h *health) pause(err error, e *entry, interval time.Duration) time.Duratio
 	return wait
 }
 
-// sleep reports whether ctx still lives afterwards.
-func sleep(ctx context.Context, d time.Duration) bool {
+// sleep ends early with ctx, or when the entry is replaced.
+func (e *entry) sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return false
+	case <-e.replaced:
 	case <-t.C:
-		return true
 	}
 }

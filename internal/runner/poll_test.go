@@ -13,9 +13,10 @@ import (
 	"lced-runner/jobapi"
 )
 
-func pollEntry() *entry {
-	c := config.DefaultRunner()
-	return &entry{config: &c, log: slog.New(slog.DiscardHandler)}
+func pollEntry(interval time.Duration) *entry {
+	c, global := config.DefaultRunner(), config.Default()
+	global.CheckInterval = interval
+	return &entry{config: &c, global: global, log: slog.New(slog.DiscardHandler), replaced: make(chan struct{})}
 }
 
 var (
@@ -27,30 +28,30 @@ var (
 // a site do not come back all at once, and a minute at most.
 func TestBackOff(t *testing.T) {
 	t.Parallel()
-	e := pollEntry()
+	e := pollEntry(3 * time.Second)
 	for range 50 { // the dice
 		var h health
 		for i, most := range []time.Duration{3, 6, 12, 24, 48, 60, 60, 60} {
 			most *= time.Second
-			if got := h.pause(errDown, e, 3*time.Second); got < most/2 || got > most {
+			if got := h.pause(errDown, e); got < most/2 || got > most {
 				t.Fatalf("pause %d is %v, want %v to %v", i+1, got, most/2, most)
 			}
 		}
 		for range 1000 {
-			if got := h.pause(errDown, e, 3*time.Second); got < 30*time.Second || got > time.Minute {
+			if got := h.pause(errDown, e); got < 30*time.Second || got > time.Minute {
 				t.Fatalf("a long outage: %v", got)
 			}
 		}
-		if got := h.pause(nil, e, 3*time.Second); got != 3*time.Second {
+		if got := h.pause(nil, e); got != 3*time.Second {
 			t.Fatalf("after a success: %v, want the interval", got)
 		}
-		if got := h.pause(errDown, e, 3*time.Second); got > 3*time.Second {
+		if got := h.pause(errDown, e); got > 3*time.Second {
 			t.Fatalf("the first failure after a success: %v, want to begin anew", got)
 		}
 	}
 	var h health
 	for range 5 {
-		if got := h.pause(errDown, e, time.Hour); got > time.Minute {
+		if got := h.pause(errDown, pollEntry(time.Hour)); got > time.Minute {
 			t.Errorf("a long interval: %v, want a minute at most", got)
 		}
 	}
@@ -58,9 +59,9 @@ func TestBackOff(t *testing.T) {
 
 func TestUnhealthy(t *testing.T) {
 	t.Parallel()
-	e := pollEntry()
-	e.config.UnhealthyLimit, e.config.UnhealthyInterval = 3, time.Hour
 	const interval = 3 * time.Second
+	e := pollEntry(interval)
+	e.config.UnhealthyLimit, e.config.UnhealthyInterval = 3, time.Hour
 	for _, test := range []struct {
 		name  string
 		calls []error
@@ -76,7 +77,7 @@ func TestUnhealthy(t *testing.T) {
 		var h health
 		var got time.Duration
 		for _, err := range test.calls {
-			got = h.pause(err, e, interval)
+			got = h.pause(err, e)
 		}
 		if got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
@@ -85,9 +86,9 @@ func TestUnhealthy(t *testing.T) {
 	// A refusal is an answer: the outage before it is over.
 	var h health
 	for _, err := range []error{errDown, errDown, errDown, errDown, errRefused} {
-		h.pause(err, e, interval)
+		h.pause(err, e)
 	}
-	if got := h.pause(errDown, e, interval); got > interval {
+	if got := h.pause(errDown, e); got > interval {
 		t.Errorf("the first failure after an answer: %v, want to begin anew", got)
 	}
 }
@@ -95,15 +96,23 @@ func TestUnhealthy(t *testing.T) {
 func TestSleep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		begun := time.Now()
-		if !sleep(t.Context(), time.Minute) || time.Since(begun) != time.Minute {
-			t.Errorf("slept %v", time.Since(begun))
+		slept := func(ctx context.Context, e *entry) time.Duration {
+			begun := time.Now()
+			e.sleep(ctx, time.Minute)
+			return time.Since(begun)
+		}
+		if d := slept(t.Context(), pollEntry(0)); d != time.Minute {
+			t.Errorf("slept %v", d)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(10*time.Second, func() { cancel(errors.New("stopped")) })
-		begun = time.Now()
-		if sleep(ctx, time.Minute) || time.Since(begun) != 10*time.Second {
-			t.Errorf("slept %v although the runner stops", time.Since(begun))
+		if d := slept(ctx, pollEntry(0)); d != 10*time.Second {
+			t.Errorf("slept %v although the runner stops", d)
+		}
+		e := pollEntry(0)
+		time.AfterFunc(10*time.Second, func() { close(e.replaced) })
+		if d := slept(t.Context(), e); d != 10*time.Second {
+			t.Errorf("slept %v although there is a new configuration", d)
 		}
 	})
 }

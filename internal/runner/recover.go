@@ -32,8 +32,8 @@ func (r *Runner) recoverJobs(ctx context.Context, wg *sync.WaitGroup) {
 }
 
 func (r *Runner) entryFor(url string) *entry {
-	for _, e := range r.entries {
-		if e.config.URL == url {
+	for _, p := range r.pollers {
+		if e := p.entry(); e.config.URL == url {
 			return e
 		}
 	}

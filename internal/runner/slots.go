@@ -2,20 +2,26 @@ package runner
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"lced-runner/jobapi"
 )
 
 // slots bounds how many jobs run at once, over all runners and for each, and numbers them as gitlab-runner does: the
-// lowest number that is free.
+// lowest number that is free. Who waits longest is served first.
 type slots struct {
-	all chan struct{}
+	mu         sync.Mutex
+	concurrent int
+	running    int
+	project    map[projectKey]map[int]bool
+	waiting    []*waiter
+}
 
-	mu      sync.Mutex
-	limits  map[*entry]chan struct{}
-	taken   map[*entry]map[int]bool
-	project map[projectKey]map[int]bool
+// waiter is a poller that waits for a slot.
+type waiter struct {
+	poller *poller
+	slot   chan *slot // of one: the slot that it was given
 }
 
 // projectKey is a project of a runner; two entries with one token are one runner to GitLab, and share its volumes.
@@ -27,79 +33,92 @@ type projectKey struct {
 // slot is the right to run one job.
 type slot struct {
 	slots   *slots
-	entry   *entry
+	poller  *poller
 	number  int // CI_CONCURRENT_ID
 	project projectKey
 	inside  int // CI_CONCURRENT_PROJECT_ID
 }
 
 func newSlots(concurrent int) *slots {
-	return &slots{
-		all:    make(chan struct{}, concurrent),
-		limits: map[*entry]chan struct{}{}, taken: map[*entry]map[int]bool{}, project: map[projectKey]map[int]bool{},
-	}
+	return &slots{concurrent: concurrent, project: map[projectKey]map[int]bool{}}
 }
 
 // take waits for a slot. It is taken before GitLab is asked for a job, so that a full board never gets one it cannot run.
-func (s *slots) take(ctx context.Context, e *entry) (*slot, error) {
-	limit := s.limit(e)
+// The wait ends with ctx, or when the poller's entry e is replaced.
+func (s *slots) take(ctx context.Context, p *poller, e *entry) (*slot, error) {
+	w := &waiter{poller: p, slot: make(chan *slot, 1)}
+	s.mu.Lock()
+	s.waiting = append(s.waiting, w)
+	s.serve()
+	s.mu.Unlock()
+	var err error
 	select {
-	case limit <- struct{}{}:
+	case one := <-w.slot:
+		return one, nil
+	case <-e.replaced:
+		err = errReplaced
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	select {
-	case s.all <- struct{}{}:
-	case <-ctx.Done():
-		<-limit
-		return nil, context.Cause(ctx)
+		err = context.Cause(ctx)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return &slot{slots: s, entry: e, number: lowest(s.taken, e)}, nil
+	s.waiting = slices.DeleteFunc(s.waiting, func(other *waiter) bool { return other == w })
+	s.mu.Unlock()
+	if len(w.slot) > 0 { // given in the same moment
+		(<-w.slot).free()
+	}
+	return nil, err
 }
 
-func (s *slots) limit(e *entry) chan struct{} {
+// serve gives the free slots to those who wait. The caller holds the lock.
+func (s *slots) serve() {
+	s.waiting = slices.DeleteFunc(s.waiting, func(w *waiter) bool {
+		limit := w.poller.entry().config.Limit
+		if s.running >= s.concurrent || limit > 0 && len(w.poller.taken) >= limit {
+			return false
+		}
+		s.running++
+		w.slot <- &slot{slots: s, poller: w.poller, number: lowest(w.poller.taken)}
+		return true
+	})
+}
+
+// resize follows a change of the configuration. Jobs above a lower bound run to their end.
+func (s *slots) resize(concurrent int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.limits[e] == nil {
-		n := cap(s.all)
-		if e.config.Limit > 0 {
-			n = e.config.Limit
-		}
-		s.limits[e] = make(chan struct{}, n)
-	}
-	return s.limits[e]
+	s.concurrent = concurrent
+	s.serve()
 }
 
 // forProject numbers the job among those of its project, which have volumes of their own by this number.
-func (sl *slot) forProject(id int64) {
-	sl.slots.mu.Lock()
-	defer sl.slots.mu.Unlock()
-	sl.project = projectKey{sl.entry.config.Token, id}
-	sl.inside = lowest(sl.slots.project, sl.project)
+func (sl *slot) forProject(token jobapi.Secret, id int64) {
+	s := sl.slots
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sl.project = projectKey{token, id}
+	if s.project[sl.project] == nil {
+		s.project[sl.project] = map[int]bool{}
+	}
+	sl.inside = lowest(s.project[sl.project])
 }
 
 // free gives the slot back.
 func (sl *slot) free() {
 	s := sl.slots
 	s.mu.Lock()
-	delete(s.taken[sl.entry], sl.number)
+	defer s.mu.Unlock()
+	delete(sl.poller.taken, sl.number)
 	delete(s.project[sl.project], sl.inside)
-	s.mu.Unlock()
-	<-s.all
-	<-s.limit(sl.entry)
+	s.running--
+	s.serve()
 }
 
 // lowest takes the lowest free number.
-func lowest[K comparable](taken map[K]map[int]bool, key K) int {
-	if taken[key] == nil {
-		taken[key] = map[int]bool{}
-	}
+func lowest(taken map[int]bool) int {
 	n := 0
-	for taken[key][n] {
+	for taken[n] {
 		n++
 	}
-	taken[key][n] = true
+	taken[n] = true
 	return n
 }

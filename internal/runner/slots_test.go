@@ -3,20 +3,26 @@ package runner
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 
 	"lced-runner/internal/config"
+	"lced-runner/jobapi"
 )
 
-func entryWith(limit int) *entry { return &entry{config: &config.Runner{Limit: limit}} }
+func pollerWith(limit int) *poller { return newPoller(entryWith(limit)) }
+
+func entryWith(limit int) *entry {
+	return &entry{config: &config.Runner{Limit: limit}, log: slog.New(slog.DiscardHandler), replaced: make(chan struct{})}
+}
 
 // mustTake takes a slot that is free.
-func mustTake(t *testing.T, s *slots, e *entry) *slot {
+func mustTake(t *testing.T, s *slots, p *poller) *slot {
 	t.Helper()
-	one, err := s.take(t.Context(), e)
+	one, err := s.take(t.Context(), p, p.entry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +31,7 @@ func mustTake(t *testing.T, s *slots, e *entry) *slot {
 
 func TestSlotNumbers(t *testing.T) {
 	t.Parallel()
-	s, a, b := newSlots(10), entryWith(0), entryWith(0)
+	s, a, b := newSlots(10), pollerWith(0), pollerWith(0)
 	first, second, third := mustTake(t, s, a), mustTake(t, s, a), mustTake(t, s, a)
 	if got := []int{first.number, second.number, third.number}; !slices.Equal(got, []int{0, 1, 2}) {
 		t.Errorf("numbers %v", got)
@@ -41,11 +47,11 @@ func TestSlotNumbers(t *testing.T) {
 
 func TestProjectNumbers(t *testing.T) {
 	t.Parallel()
-	s, a, b, twin := newSlots(10), entryWith(0), entryWith(0), entryWith(0)
-	a.config.Token, b.config.Token, twin.config.Token = "one", "another", "one"
-	number := func(e *entry, project int64) (*slot, int) {
-		one := mustTake(t, s, e)
-		one.forProject(project)
+	s, a, b, twin := newSlots(10), pollerWith(0), pollerWith(0), pollerWith(0)
+	tokens := map[*poller]jobapi.Secret{a: "one", b: "another", twin: "one"}
+	number := func(p *poller, project int64) (*slot, int) {
+		one := mustTake(t, s, p)
+		one.forProject(tokens[p], project)
 		return one, one.inside
 	}
 	first, n0 := number(a, 54)
@@ -88,17 +94,17 @@ func TestSlotLimits(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := newSlots(test.concurrent)
-				var entries []*entry
+				var pollers []*poller
 				var last []*slot
 				for i, limit := range test.limits {
-					entries = append(entries, entryWith(limit))
+					pollers = append(pollers, pollerWith(limit))
 					last = append(last, nil)
 					for range test.taken[i] {
-						last[i] = mustTake(t, s, entries[i])
+						last[i] = mustTake(t, s, pollers[i])
 					}
 				}
 				got := make(chan *slot, 1)
-				go func() { got <- mustTake(t, s, entries[test.blocked]) }()
+				go func() { got <- mustTake(t, s, pollers[test.blocked]) }()
 				synctest.Wait()
 				if len(got) > 0 {
 					t.Fatal("one slot too many")
@@ -117,14 +123,14 @@ func TestSlotLimits(t *testing.T) {
 func TestTakeGivesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, a, b := newSlots(1), entryWith(1), entryWith(1)
+		s, a, b := newSlots(1), pollerWith(1), pollerWith(1)
 		held := mustTake(t, s, a)
 		errStopped := errors.New("stopped")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var wg sync.WaitGroup
-		for _, e := range []*entry{a, b} { // a waits for its own limit, b for the common one
+		for _, p := range []*poller{a, b} { // a waits for its own limit, b for the common one
 			wg.Go(func() {
-				if _, err := s.take(ctx, e); !errors.Is(err, errStopped) {
+				if _, err := s.take(ctx, p, p.entry()); !errors.Is(err, errStopped) {
 					t.Errorf("got %v, want the cause", err)
 				}
 			})
@@ -141,34 +147,34 @@ func TestTakeGivesUp(t *testing.T) {
 // TestSlotsUnderLoad runs many jobs: never more at once than allowed, never two with one number.
 func TestSlotsUnderLoad(t *testing.T) {
 	t.Parallel()
-	s, a, b := newSlots(4), entryWith(3), entryWith(0)
-	a.config.Token, b.config.Token = "one", "another"
+	s, a, b := newSlots(4), pollerWith(3), pollerWith(0)
+	tokens := map[*poller]jobapi.Secret{a: "one", b: "another"}
 	var mu sync.Mutex
-	numbers := map[*entry]map[int]bool{a: {}, b: {}}
+	numbers := map[*poller]map[int]bool{a: {}, b: {}}
 	inside := map[projectKey]map[int]bool{}
 	var wg sync.WaitGroup
 	for i := range 200 {
-		e := a
+		p := a
 		if i%2 == 0 {
-			e = b
+			p = b
 		}
 		wg.Go(func() {
-			one := mustTake(t, s, e)
-			one.forProject(int64(i % 3))
+			one := mustTake(t, s, p)
+			one.forProject(tokens[p], int64(i%3))
 			mu.Lock()
 			if inside[one.project] == nil {
 				inside[one.project] = map[int]bool{}
 			}
-			if numbers[e][one.number] || inside[one.project][one.inside] {
+			if numbers[p][one.number] || inside[one.project][one.inside] {
 				t.Errorf("number %d, or %d of project %d, is given twice", one.number, one.inside, i%3)
 			}
-			numbers[e][one.number], inside[one.project][one.inside] = true, true
+			numbers[p][one.number], inside[one.project][one.inside] = true, true
 			if len(numbers[a]) > 3 || len(numbers[a])+len(numbers[b]) > 4 {
 				t.Errorf("%d and %d jobs at once", len(numbers[a]), len(numbers[b]))
 			}
 			mu.Unlock()
 			mu.Lock()
-			delete(numbers[e], one.number)
+			delete(numbers[p], one.number)
 			delete(inside[one.project], one.inside)
 			mu.Unlock()
 			one.free()

@@ -1,0 +1,80 @@
+package runner
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// poller asks GitLab for the jobs of one runner as long as the configuration has it. Its entry is replaced when the
+// configuration is read again; its slots, and with them the jobs that run, stay.
+type poller struct {
+	current    atomic.Pointer[entry]
+	taken      map[int]bool // numbers of its slots; of package slots' lock
+	introduced sync.Once
+
+	mu    sync.Mutex
+	loops int  // how many ask at once
+	gone  bool // the configuration does not have it any more
+}
+
+// errReplaced is why a wait ends that an entry of an older configuration began.
+var errReplaced = errors.New("the configuration was read again")
+
+func newPoller(e *entry) *poller {
+	p := &poller{taken: map[int]bool{}}
+	p.current.Store(e)
+	return p
+}
+
+// entry is the one of the present configuration; the last one if that does not have it.
+func (p *poller) entry() *entry { return p.current.Load() }
+
+// replace puts a new entry in place, or none. What waits in the name of the old one looks again.
+func (p *poller) replace(e *entry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.entry()
+	if p.gone = e == nil; !p.gone {
+		p.current.Store(e)
+	}
+	close(old.replaced)
+}
+
+// wanted is how many loops may ask at once. The caller holds the lock.
+func (p *poller) wanted() int {
+	if p.gone {
+		return 0
+	}
+	return max(1, p.entry().config.RequestConcurrency)
+}
+
+// missing counts the loops that are to be started, as started.
+func (p *poller) missing() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := max(0, p.wanted()-p.loops)
+	p.loops += n
+	return n
+}
+
+// next is the entry with which a loop goes on; nil ends the loop.
+func (p *poller) next() *entry {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.loops > p.wanted() {
+		p.loops--
+		return nil
+	}
+	return p.entry()
+}
+
+// same reports whether an entry of a new configuration is this poller's runner: GitLab knows it by its token, the operator
+// by its name.
+func (p *poller) same(e *entry, byName bool) bool {
+	mine, other := p.entry().config, e.config
+	if byName {
+		return mine.URL == other.URL && mine.Name == other.Name
+	}
+	return mine.URL == other.URL && mine.Token == other.Token
+}
