@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -71,11 +72,11 @@ func execute(ctx context.Context, g *globals, o execOptions, names []string) err
 	if g.logLevel == "" && !g.debug {
 		g.logLevel = "warn" // the job logs are what the user came for
 	}
-	log, err := newLogger(os.Stderr, g, c)
+	log, _, err := newLogger(os.Stderr, g, c)
 	if err != nil {
 		return err
 	}
-	poll, jobs, stop := lifetimes(ctx, c.ShutdownTimeout, log)
+	poll, jobs, stop := lifetimes(ctx, c.ShutdownTimeout, log, syscall.SIGHUP) // the terminal is gone
 	defer stop()
 	tmp, err := os.MkdirTemp("", "lced-runner-exec")
 	if err != nil {
@@ -219,7 +220,7 @@ func runUntilDone(poll, jobs context.Context, server *coordinator.Server, id int
 		drain(errDrain)
 		waited <- err
 	}()
-	err = r.Run(poll, jobs)
+	err = r.Run(poll, jobs, nil)
 	if errors.Is(err, errDrain) || errors.Is(err, context.Canceled) {
 		err = nil
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -46,11 +47,11 @@ func newRun(g *globals) *cobra.Command {
 }
 
 func run(ctx context.Context, g *globals, flag string) error {
-	c, log, file, err := loadConfig(g, flag)
+	w, err := load(ctx, g, flag)
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(file)
+	c, log, dir := w.current, w.log, filepath.Dir(w.file)
 	id, warning := config.SystemID(dir)
 	if warning != nil {
 		log.Warn("the runner's system id could not be kept", "error", warning)
@@ -66,12 +67,19 @@ func run(ctx context.Context, g *globals, flag string) error {
 	if err != nil {
 		return err
 	}
-	log.Info("starting", "version", version, "config", file, "system_id", id)
+	log.Info("starting", "version", version, "config", w.file, "system_id", id)
 	r, err := runner.New(poll, o)
 	if err != nil {
 		return err
 	}
-	if err := r.Run(poll, jobs); err != nil && poll.Err() == nil {
+	changes := make(chan *config.Config)
+	w.host, w.changes = o.Host, changes
+	watching, unwatch := context.WithCancelCause(poll)
+	var wg sync.WaitGroup
+	wg.Go(func() { w.watch(watching) })
+	defer wg.Wait()
+	defer unwatch(nil)
+	if err := r.Run(poll, jobs, changes); err != nil && poll.Err() == nil {
 		return err
 	}
 	log.Info("stopped")
@@ -85,24 +93,13 @@ func findConfig(flag string) (string, error) {
 	return config.Find(flag, os.Getenv, home, exists)
 }
 
-// loadConfig finds and reads the configuration; its warnings go to the log.
-func loadConfig(g *globals, flag string) (*config.Config, *slog.Logger, string, error) {
-	file, err := findConfig(flag)
-	if err != nil {
-		return nil, nil, "", err
+// nameRunners gives the host's name to runners without one.
+func nameRunners(c *config.Config, host string) {
+	for i := range c.Runners {
+		if c.Runners[i].Name == "" {
+			c.Runners[i].Name = host
+		}
 	}
-	c, warnings, err := config.Load(file, os.Getenv)
-	if err != nil {
-		return nil, nil, "", err
-	}
-	log, err := newLogger(os.Stderr, g, c)
-	if err != nil {
-		return nil, nil, "", err
-	}
-	for _, w := range warnings {
-		log.Warn("configuration: " + w.String())
-	}
-	return c, log, file, nil
 }
 
 // runnerOptions collects what the runner wants to know of its process.
@@ -111,11 +108,7 @@ func runnerOptions(c *config.Config, id, state string, log *slog.Logger) (runner
 	if err != nil {
 		return runner.Options{}, fmt.Errorf("read the host name: %w", err)
 	}
-	for i := range c.Runners {
-		if c.Runners[i].Name == "" {
-			c.Runners[i].Name = host
-		}
-	}
+	nameRunners(c, host)
 	// Neither has to exist: a machine without containers, a user without docker logins.
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	home, _ := os.UserHomeDir()
@@ -160,20 +153,18 @@ var errDrain = errors.New("the runner is stopping")
 const stopGrace = 10 * time.Second
 
 // lifetimes makes the contexts of polling and of all jobs, and lets signals end them: SIGQUIT ends polling and lets jobs
-// finish, SIGTERM and SIGINT end both; a second one, or a stop that takes too long (an engine that hangs), ends the process.
-func lifetimes(ctx context.Context, shutdown time.Duration, log *slog.Logger) (poll, jobs context.Context, stop func()) {
+// finish, SIGTERM, SIGINT and what else is named end both; a second one, or a stop that takes too long (an engine that hangs), ends the process.
+func lifetimes(ctx context.Context, shutdown time.Duration, log *slog.Logger, also ...os.Signal) (poll, jobs context.Context, stop func()) {
 	jobs, endJobs := context.WithCancelCause(ctx)
 	poll, endPoll := context.WithCancelCause(jobs)
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(signals, append(also, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGINT)...)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		var late *time.Timer
 		for s := range signals {
 			switch {
-			case s == syscall.SIGHUP:
-				log.Warn("SIGHUP: this version does not reload its configuration while it runs; restart it")
 			case s == syscall.SIGQUIT:
 				log.Info("SIGQUIT: no new jobs, waiting for the running ones")
 				endPoll(errDrain)

@@ -29,17 +29,23 @@ type entry struct {
 	replaced chan struct{} // closed when another entry, or none, has taken this one's place
 }
 
-// entries prepares the runners of a configuration. An error is about one that is meant to work and cannot; those that the
+// connections makes entries, and holds what they share over all readings of the configuration.
+type connections struct {
+	Options
+	engines map[config.Engine]*executor.Engine
+}
+
+// entriesOf prepares the runners of a configuration. An error is about one that is meant to work and cannot; those that the
 // configuration itself disables are told and left out.
-func (r *Runner) entriesOf(ctx context.Context, c *config.Config) ([]*entry, error) {
+func (cs *connections) entriesOf(ctx context.Context, c *config.Config) ([]*entry, error) {
 	var entries []*entry
 	for i := range c.Runners {
 		rc := &c.Runners[i]
 		if rc.Disabled != "" {
-			r.Logger.Error("this runner takes no jobs", "runner", rc.Name, "reason", rc.Disabled)
+			cs.Logger.Error("this runner takes no jobs", "runner", rc.Name, "reason", rc.Disabled)
 			continue
 		}
-		e, err := r.entryOf(ctx, c, rc)
+		e, err := cs.entryOf(ctx, c, rc)
 		if err != nil {
 			return nil, fmt.Errorf("runner %s: %w", rc.Name, err)
 		}
@@ -48,13 +54,13 @@ func (r *Runner) entriesOf(ctx context.Context, c *config.Config) ([]*entry, err
 	return entries, nil
 }
 
-func (r *Runner) entryOf(ctx context.Context, global *config.Config, c *config.Runner) (*entry, error) {
-	e := &entry{config: c, global: global, log: r.Logger.With("runner", c.Name), replaced: make(chan struct{})}
+func (cs *connections) entryOf(ctx context.Context, global *config.Config, c *config.Runner) (*entry, error) {
+	e := &entry{config: c, global: global, log: cs.Logger.With("runner", c.Name), replaced: make(chan struct{})}
 	e.cache = e.openCache()
 	api, err := jobapi.New(jobapi.Options{
-		URL: c.URL, Token: c.Token, SystemID: r.SystemID, Name: c.Name, Info: jobapi.DefaultInfo(r.Version, r.Revision),
+		URL: c.URL, Token: c.Token, SystemID: cs.SystemID, Name: c.Name, Info: jobapi.DefaultInfo(cs.Version, cs.Revision),
 		TLSCAFile: c.TLSCAFile, TLSCertFile: c.TLSCertFile, TLSKeyFile: c.TLSKeyFile,
-		ConnectionMaxAge: global.ConnectionMaxAge, Logger: r.Logger,
+		ConnectionMaxAge: global.ConnectionMaxAge, Logger: cs.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -71,20 +77,20 @@ func (r *Runner) entryOf(ctx context.Context, global *config.Config, c *config.R
 			return nil, fmt.Errorf("read the certificates for GitLab: %w", err)
 		}
 	}
-	e.engine, err = r.engine(ctx, c.Docker.Engine(r.Env))
+	e.engine, err = cs.engine(ctx, c.Docker.Engine(cs.Env))
 	return e, err
 }
 
 // engine is the one connection to an engine, which the entries on it share and which a reload keeps.
-func (r *Runner) engine(ctx context.Context, where config.Engine) (*executor.Engine, error) {
-	if r.engines[where] == nil {
-		engine, err := r.Connect(ctx, where)
+func (cs *connections) engine(ctx context.Context, where config.Engine) (*executor.Engine, error) {
+	if cs.engines[where] == nil {
+		engine, err := cs.Connect(ctx, where)
 		if err != nil {
 			return nil, err
 		}
-		r.engines[where] = engine
+		cs.engines[where] = engine
 	}
-	return r.engines[where], nil
+	return cs.engines[where], nil
 }
 
 // Connect reaches an engine. What is created there belongs to the system id.
@@ -110,11 +116,20 @@ func (e *entry) introduce(ctx context.Context) {
 }
 
 // engineFacts are the id of the image from which helpers are made, and what a plan must know of the engine.
-func (r *Runner) engineFacts(ctx context.Context, e *entry) (ownImage string, facts *executor.Facts, err error) {
-	ownImage, err = e.engine.OwnImage(ctx, r.MountInfo, e.config.Docker.HelperImage, executor.ReleaseImage(r.Version))
+func (cs *connections) engineFacts(ctx context.Context, e *entry) (ownImage string, facts *executor.Facts, err error) {
+	ownImage, err = e.engine.OwnImage(ctx, cs.MountInfo, e.config.Docker.HelperImage, executor.ReleaseImage(cs.Version))
 	if err != nil {
 		return "", nil, err
 	}
 	facts, err = e.engine.Facts(ctx, ownImage, []string{plan.Binary, "helper", "facts"})
 	return ownImage, facts, err
+}
+
+// sweep removes what an earlier process with our system id left behind.
+func (cs *connections) sweep(ctx context.Context) {
+	for _, engine := range cs.engines {
+		if err := engine.Sweep(ctx, false); err != nil {
+			cs.Logger.Warn("could not remove everything that an earlier runner left on the engine", "error", err)
+		}
+	}
 }

@@ -42,7 +42,7 @@ func (r *Runner) runJob(poll, jobs context.Context, e *entry, job *jobapi.Job, s
 	l := &life{Runner: r, entry: e, job: job, slot: s, log: e.log.With("job", job.ID), up: &uploader{api: e.api, job: job}}
 	if err := l.open(); err != nil {
 		l.log.Error("job cannot be kept, so it is given back as failed", "error", err)
-		r.giveBack(jobs, e, job.ID, job.Token)
+		e.giveBack(jobs, job.ID, job.Token)
 		return
 	}
 	ctx, end := context.WithCancelCause(jobs)

@@ -69,13 +69,13 @@ func (r *Runner) request(ctx context.Context, e *entry) (*jobapi.Job, error) {
 	}
 	job, err := e.api.Request(ctx)
 	if bad, ok := errors.AsType[*jobapi.BadPayloadError](err); ok && bad.ID != 0 && bad.Token != "" {
-		r.giveBack(ctx, e, bad.ID, bad.Token)
+		e.giveBack(ctx, bad.ID, bad.Token)
 	}
 	return job, err
 }
 
 // giveBack reports a job as failed that cannot be run here: GitLab believes that it runs.
-func (r *Runner) giveBack(ctx context.Context, e *entry, id int64, token jobapi.Secret) {
+func (e *entry) giveBack(ctx context.Context, id int64, token jobapi.Secret) {
 	for _, u := range []jobapi.Update{
 		{State: jobapi.StateRunning},
 		{State: jobapi.StateFailed, FailureReason: jobapi.ReasonRunnerSystemFailure},

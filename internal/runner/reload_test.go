@@ -129,8 +129,11 @@ func TestReloadKeepsRunners(t *testing.T) {
 		return c
 	}
 	r := &Runner{
-		Options: Options{Env: func(string) string { return "" }, Logger: slog.New(slog.DiscardHandler)},
-		slots:   newSlots(1), engines: map[config.Engine]*executor.Engine{{Host: engine}: {}},
+		connections: connections{
+			Options: Options{Env: func(string) string { return "" }, Logger: slog.New(slog.DiscardHandler)},
+			engines: map[config.Engine]*executor.Engine{{Host: engine}: {}},
+		},
+		slots: newSlots(1),
 	}
 	const here, there = "http://here.example.com", "http://there.example.com"
 	reload := func(c *config.Config) []*poller {

@@ -39,10 +39,9 @@ type Options struct {
 
 // Runner takes jobs from one or more GitLabs and runs them.
 type Runner struct {
-	Options
+	connections
 	slots   *slots
 	journal *journal.Journal
-	engines map[config.Engine]*executor.Engine
 	pollers []*poller // of the present configuration, in its order
 }
 
@@ -53,7 +52,10 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runner{Options: o, slots: newSlots(o.Config.Concurrent), journal: j, engines: map[config.Engine]*executor.Engine{}}
+	r := &Runner{
+		connections: connections{Options: o, engines: map[config.Engine]*executor.Engine{}},
+		slots:       newSlots(o.Config.Concurrent), journal: j,
+	}
 	entries, err := r.entriesOf(ctx, o.Config)
 	if err != nil {
 		return nil, err
@@ -105,15 +107,6 @@ func (r *Runner) feed(poll, jobs context.Context, wg *sync.WaitGroup) {
 					wg.Go(func() { r.runJob(poll, jobs, e, job, s) })
 				})
 			})
-		}
-	}
-}
-
-// sweep removes what an earlier process with our system id left behind.
-func (r *Runner) sweep(ctx context.Context) {
-	for _, engine := range r.engines {
-		if err := engine.Sweep(ctx, false); err != nil {
-			r.Logger.Warn("could not remove everything that an earlier runner left on the engine", "error", err)
 		}
 	}
 }

@@ -79,7 +79,7 @@ func newProduction(ctx context.Context, docker *client.Client, id, dir string) (
 	}
 	polling, drain := context.WithCancelCause(ctx)
 	ran := make(chan error, 1)
-	go func() { ran <- engine.Run(polling, ctx) }()
+	go func() { ran <- engine.Run(polling, ctx, nil) }()
 	p.stop = func() error {
 		over := errors.New("the benchmark has ended")
 		drain(over)

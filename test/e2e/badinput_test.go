@@ -117,7 +117,6 @@ func TestCannotStart(t *testing.T) {
 		{"malformed", strings.Replace(good, "name = ", "name == ", 1), 0, []string{"config.toml:3:"}},
 		{"wrong type", strings.Replace(good, "concurrent = 1", "concurrent = \"many\"", 1), 0, []string{"config.toml:1: concurrent"}},
 		{"wrong value", strings.Replace(good, "concurrent = 1", "concurrent = 0", 1), 0, []string{"config.toml:1: concurrent"}},
-		{"no runner", "concurrent = 1\n", 0, []string{"no [[runners]]", "add one with a token"}},
 		{"no engine", onEngine("unix:///nonexistent/docker.sock"), 0, []string{"no docker engine at unix:///nonexistent/docker.sock", "start docker, or mount the socket"}},
 		{"engine that is not there", onEngine("tcp://127.0.0.1:1"), 0, []string{"the docker engine at tcp://127.0.0.1:1 does not answer", "check that dockerd runs there"}},
 		{"socket that nobody serves", onEngine("unix://" + notASocket), 0, []string{notASocket, "check that dockerd runs there"}},
@@ -142,41 +141,34 @@ func TestCannotStart(t *testing.T) {
 	}
 }
 
-// TestNoConfiguration is about a path that does not exist, and a second runner with the same configuration.
-func TestNoConfiguration(t *testing.T) {
+// TestSecondRunner starts a second runner with the same configuration.
+func TestSecondRunner(t *testing.T) {
 	t.Parallel()
-	missing := filepath.Join(t.TempDir(), "config.toml")
-	out, err := exec.Command(binary(t), "run", "--config", missing).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), missing) {
-		t.Errorf("%v\n%s", err, out)
-	}
 	w := newWorld(t, plainConfig, nil)
-	if j, log := w.run(job("true")); j.State != "success" {
-		t.Fatal(log)
-	}
-	out, err = exec.Command(binary(t), "run", "--config", filepath.Join(w.dir, "config.toml")).CombinedOutput()
+	w.awaitUp()
+	out, err := exec.Command(binary(t), "run", "--config", filepath.Join(w.dir, "config.toml")).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "another lced-runner already runs with this configuration") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
-// TestWrongToken is about a token that GitLab does not know: the runner cannot do anything, and says so.
+// TestWrongToken is about a token that GitLab does not know: the runner says so, and stays for a better one.
 func TestWrongToken(t *testing.T) {
 	t.Parallel()
 	w := prepareWorld(t, nil)
 	const wrong = "glrt-nobodyknowsthistoken"
-	config := strings.NewReplacer("http://127.0.0.1:1", w.url, "glrt-badinput00000000000", wrong).Replace(onEngine(""))
-	cmd := attempt{dir: w.dir, config: config}.command(t)
-	out, err := cmd.CombinedOutput()
-	if code := cmd.ProcessState.ExitCode(); code != 1 {
-		t.Errorf("exit code %d (%v), want 1", code, err)
+	good := w.token
+	w.token = wrong
+	w.configure(plainConfig)
+	w.startRunner()
+	w.awaitSaid("the runner token is not valid (any more): create a runner in GitLab", "runner pauses")
+	if strings.Contains(w.log.String(), wrong) {
+		t.Errorf("the output shows the token:\n%s", w.log)
 	}
-	if !strings.Contains(string(out), "the runner token is not valid (any more): create a runner in GitLab") {
-		t.Errorf("the output does not say what to do:\n%s", out)
-	}
-	if strings.Contains(string(out), wrong) {
-		t.Errorf("the output shows the token:\n%s", out)
-	}
+	w.token = good
+	w.configure(plainConfig)
+	j, log := w.run(job("true"))
+	wantSuccess(t, j, log)
 }
 
 // TestUnreachableGitLab shows that a GitLab which does not answer is no reason to give up.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -220,12 +221,20 @@ func (w *world) waitExit() int {
 // not removed what an earlier one left.
 func (w *world) awaitUp() {
 	w.t.Helper()
-	for late := time.Now().Add(patience); !strings.Contains(w.log.String()[w.begun:], "taking jobs"); time.Sleep(10 * time.Millisecond) {
-		if len(w.exited) > 0 {
+	w.awaitSaid("taking jobs")
+}
+
+// awaitSaid waits until the log of the present runner process has all of these texts, or the process has ended.
+func (w *world) awaitSaid(texts ...string) {
+	w.t.Helper()
+	for late := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		log := w.log.String()[w.begun:]
+		texts = slices.DeleteFunc(texts, func(text string) bool { return strings.Contains(log, text) })
+		if len(texts) == 0 || len(w.exited) > 0 {
 			return
 		}
 		if time.Now().After(late) {
-			w.t.Fatalf("the runner does not take jobs\n%s", w.log)
+			w.t.Fatalf("the runner does not say %q\n%s", texts, log)
 		}
 	}
 }
