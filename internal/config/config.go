@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -39,6 +40,11 @@ type sessionServer struct {
 	_ notYet[string] `key:"listen_address" doc:"address of the terminal server"`
 	_ notYet[string] `key:"advertise_address" doc:"address told to GitLab"`
 	_ ignored[int]   `key:"session_timeout" doc:"seconds that a finished job waits for its terminal"`
+}
+
+// Usable reports whether any runner can take jobs; c may be nil.
+func (c *Config) Usable() bool {
+	return c != nil && slices.ContainsFunc(c.Runners, func(r Runner) bool { return r.Disabled == "" })
 }
 
 // Level is LogLevel as slog knows it. fatal and panic show errors only, as nothing of ours is more important.

@@ -11,45 +11,50 @@ import (
 // of them has no effect. n is the table.
 func (p *problems) conflicts(r *Runner, n *node) {
 	d := &r.Docker
-	p.memory(n, "", d.Memory, d.MemorySwap, d.MemoryReservation)
-	p.memory(n, "service_", d.ServiceMemory, d.ServiceMemorySwap, d.ServiceMemoryReservation)
-	p.network(d, n)
+	if key, text := memoryConflict("memory", d.Memory, d.MemorySwap, d.MemoryReservation); key != "" {
+		p.fail(n.lineOf(key), "runners.docker."+key, "%s", text)
+	}
+	if key, text := memoryConflict("service_memory", d.ServiceMemory, d.ServiceMemorySwap, d.ServiceMemoryReservation); key != "" {
+		p.fail(n.lineOf(key), "runners.docker."+key, "%s", text)
+	}
+	networkConflicts(p, d, n)
 	if d.User != "" && len(d.AllowedUsers) > 0 && !slices.Contains(d.AllowedUsers, d.User) {
-		p.failKey(n, "user", "is %q, which allowed_users does not allow: every job would be refused", d.User)
+		p.fail(n.lineOf("user"), "runners.docker.user", "is %q, which allowed_users does not allow: every job would be refused", d.User)
 	}
 	allowed := slices.ContainsFunc(d.PullPolicy, func(policy string) bool { return slices.Contains(d.AllowedPullPolicies, policy) })
 	if len(d.AllowedPullPolicies) > 0 && !allowed {
-		p.warnKey(n, "allowed_pull_policies", "allows none of pull_policy: jobs that do not name a policy will be refused")
+		p.warn(n.lineOf("allowed_pull_policies"), "runners.docker.allowed_pull_policies", "allows none of pull_policy: jobs that do not name a policy will be refused")
 	}
 	for i, s := range d.Services {
 		if s.Name == "" {
 			p.fail(n.child("services").items[i].line, "runners.docker.services.name", "is missing: name the image of the service")
 		}
 	}
-	p.dind(r, n)
+	dindConflicts(p, r, n)
 }
 
-// memory checks one group of limits as the engine does.
-func (p *problems) memory(n *node, prefix string, memory, swap, reservation Bytes) {
+// memoryConflict is what the engine refuses in one group of limits, whose first key is name.
+func memoryConflict(name string, memory, swap, reservation Bytes) (key, text string) {
 	switch {
 	case swap != 0 && memory == 0:
-		p.failKey(n, prefix+"memory_swap", "needs %smemory: it is the sum of memory and swap", prefix)
+		return name + "_swap", "needs " + name + ": it is the sum of memory and swap"
 	case swap != 0 && swap < memory:
-		p.failKey(n, prefix+"memory_swap", "is less than %smemory: it is the sum of memory and swap", prefix)
+		return name + "_swap", "is less than " + name + ": it is the sum of memory and swap"
 	case reservation != 0 && memory != 0 && reservation > memory:
-		p.failKey(n, prefix+"memory_reservation", "is more than %smemory", prefix)
+		return name + "_reservation", "is more than " + name
 	}
+	return "", ""
 }
 
-// network checks what the network mode has no room for.
-func (p *problems) network(d *Docker, n *node) {
+// networkConflicts checks what the network mode has no room for.
+func networkConflicts(p *problems, d *Docker, n *node) {
 	if d.NetworkMode == "" {
 		return
 	}
 	mode := fmt.Sprintf("network_mode = %q", d.NetworkMode)
 	for _, key := range []string{"network_mtu", "enable_ipv6"} {
 		if v := n.child(key); v != nil && !v.isZero() {
-			p.warnKey(n, key, "has no effect: with %s no network is made for a job", mode)
+			p.warn(n.lineOf(key), "runners.docker."+key, "has no effect: with %s no network is made for a job", mode)
 		}
 	}
 	own := strings.HasPrefix(d.NetworkMode, "container:")
@@ -62,13 +67,13 @@ func (p *problems) network(d *Docker, n *node) {
 	}
 	for _, key := range refused {
 		if v := n.child(key); v != nil && !v.isZero() {
-			p.failKey(n, key, "cannot be had with %s: remove one of them", mode)
+			p.fail(n.lineOf(key), "runners.docker."+key, "cannot be had with %s: remove one of them", mode)
 		}
 	}
 }
 
-// dind warns of a configured docker-in-docker service that cannot run, or of which the job would not hear.
-func (p *problems) dind(r *Runner, n *node) {
+// dindConflicts warns of a configured docker-in-docker service that cannot run, or of which the job would not hear.
+func dindConflicts(p *problems, r *Runner, n *node) {
 	d := &r.Docker
 	privileged := d.Privileged
 	if d.ServicesPrivileged != nil {
@@ -88,15 +93,6 @@ func (p *problems) dind(r *Runner, n *node) {
 			p.warn(line, "runners.docker.services", "%s needs to be privileged: set privileged = true in [runners.dind], which leaves the job's own container unprivileged", s.Name)
 		}
 	}
-}
-
-// failKey and warnKey tell of a key of [runners.docker] where it stands, or else where the table does.
-func (p *problems) failKey(n *node, key, format string, args ...any) {
-	p.fail(n.lineOf(key), "runners.docker."+key, format, args...)
-}
-
-func (p *problems) warnKey(n *node, key, format string, args ...any) {
-	p.warn(n.lineOf(key), "runners.docker."+key, format, args...)
 }
 
 // lineOf is the line of an entry, or of the table where there is none.

@@ -35,7 +35,7 @@ type Docker struct {
 	CapDrop             []string `key:"cap_drop" doc:"capabilities dropped, in the build container and the helper"`
 	SecurityOpt         []string `key:"security_opt" check:"security" doc:"security options of the build container and the helper; seccomp=PATH is read by the runner"`
 	ServicesSecurityOpt []string `key:"services_security_opt" check:"security" doc:"security options of services; seccomp=PATH is read by the runner"`
-	UsernsMode          string   `key:"userns_mode" flag:"docker-userns" oneof:"host|private" doc:"host: containers have the host's user ids although the engine remaps them"`
+	UsernsMode          string   `key:"userns_mode" flag:"docker-userns" oneof:"host" doc:"host: containers have the host's user ids although the engine remaps them"`
 	Runtime             string   `key:"runtime" doc:"OCI runtime of all containers"`
 
 	Memory            Bytes             `key:"memory" doc:"memory of the build container and of the helper, such as 512m"`

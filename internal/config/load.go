@@ -23,7 +23,7 @@ func Load(path string, env func(string) string) (*Config, []Warning, error) {
 	case err != nil:
 		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return parse(data, path, env, (*problems).surroundings)
+	return parse(data, path, env, surroundings)
 }
 
 // Parse reads a configuration file's content: YAML if file ends in .yaml or .yml, else TOML. env gives the variables

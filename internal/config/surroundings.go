@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -10,7 +11,7 @@ import (
 )
 
 // surroundings completes a runner by files that it refers to.
-func (p *problems) surroundings(r *Runner, n *node) {
+func surroundings(p *problems, r *Runner, n *node) {
 	ca, cert, key := Certificates(filepath.Dir(p.file), r.URL)
 	if r.TLSCAFile == "" {
 		r.TLSCAFile = ca
@@ -19,8 +20,14 @@ func (p *problems) surroundings(r *Runner, n *node) {
 		r.TLSCertFile, r.TLSKeyFile = cert, key
 	}
 	docker := n.child("docker")
-	p.seccomp(r.Docker.SecurityOpt, docker, "security_opt")
-	p.seccomp(r.Docker.ServicesSecurityOpt, docker, "services_security_opt")
+	for key, options := range map[string][]string{"security_opt": r.Docker.SecurityOpt, "services_security_opt": r.Docker.ServicesSecurityOpt} {
+		for i := range options {
+			var err error
+			if options[i], err = withProfile(options[i]); err != nil {
+				p.fail(docker.child(key).items[i].line, "runners.docker."+key, "%v", err)
+			}
+		}
+	}
 }
 
 // Certificates finds, in the directory certs beside the configuration in dir, the files that gitlab-runner uses for a
@@ -44,27 +51,22 @@ func Certificates(dir, gitlab string) (ca, cert, key string) {
 	return found(".crt"), cert, key
 }
 
-// seccomp puts the profiles in place of their paths: the engine may be on another machine.
-func (p *problems) seccomp(options []string, docker *node, key string) {
-	for i, option := range options {
-		file, is := strings.CutPrefix(option, "seccomp=")
-		if !is {
-			file, is = strings.CutPrefix(option, "seccomp:")
-		}
-		if !is || file == "unconfined" || file == "builtin" || strings.HasPrefix(file, "{") {
-			continue
-		}
-		line := docker.child(key).items[i].line
-		profile, err := os.ReadFile(file)
-		if err != nil {
-			p.fail(line, "runners.docker."+key, "the seccomp profile cannot be read: %v", err)
-			continue
-		}
-		var compact bytes.Buffer
-		if err := json.Compact(&compact, profile); err != nil {
-			p.fail(line, "runners.docker."+key, "the seccomp profile %s is not JSON: %v", file, err)
-			continue
-		}
-		options[i] = "seccomp=" + compact.String()
+// withProfile puts a seccomp profile in place of its path: the engine may be on another machine.
+func withProfile(option string) (string, error) {
+	file, is := strings.CutPrefix(option, "seccomp=")
+	if !is {
+		file, is = strings.CutPrefix(option, "seccomp:")
 	}
+	if !is || file == "unconfined" || file == "builtin" || strings.HasPrefix(file, "{") {
+		return option, nil
+	}
+	profile, err := os.ReadFile(file)
+	if err != nil {
+		return option, fmt.Errorf("the seccomp profile cannot be read: %w", err)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, profile); err != nil {
+		return option, fmt.Errorf("the seccomp profile %s is not JSON: %w", file, err)
+	}
+	return "seccomp=" + compact.String(), nil
 }
