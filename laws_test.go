@@ -26,6 +26,7 @@ func mayImport() map[string][]string {
 		"internal/coordinator": {"internal/ciyaml"}, // never jobapi: it is a second reading of the protocol, or a wrong JSON tag would cancel itself out
 		"internal/config":      {"jobapi"},
 		"internal/archive":     {},
+		"internal/session":     {},
 		"internal/cache":       {"internal/config"},
 		"internal/helper":      {"jobapi", "internal/archive"},
 		"internal/plan":        {"jobapi", "executor", "internal/config", "dind", "internal/helper"}, // helper: the requests of its stages
@@ -46,8 +47,9 @@ func homes() map[string][]string {
 		"github.com/spf13/cobra":              {"cmd"},
 		"github.com/prometheus":               {"internal/status"},
 		"github.com/klauspost/compress":       {"internal/archive"},
-		"github.com/bmatcuk/doublestar":       {"internal/archive", "internal/config", "internal/plan"}, // the globs of allowed_images
+		"github.com/bmatcuk/doublestar":       {"internal/archive", "internal/plan"}, // plan: the globs of allowed_images
 		"github.com/minio/minio-go":           {"internal/cache"},
+		"github.com/coder/websocket":          {"internal/session", "internal/coordinator"}, // coordinator: the other end
 		"golang.org/x":                        {""},
 	}
 }

@@ -141,7 +141,7 @@ func TestCutConnection(t *testing.T) {
 	t.Parallel()
 	engine := engineHost(t)
 	const script = "echo hello\n: >/ran\n"
-	text := wrap(newNonce(), "running", "CI_JOB_STATUS", script)
+	text := wrap(newNonce(), "running", "CI_JOB_STATUS", script, false)
 	at := func(part string, more int) int64 { return int64(strings.Index(text, part) + more) }
 	whole := int64(len(text) - 1) // the last line end does not matter
 	points := []int64{

@@ -22,7 +22,11 @@ type Job struct {
 	nonce  string
 	// ServiceLog, if set before Run, opens a place for a stream (fd 1 or 2) of the log of the plan's service of this index.
 	ServiceLog func(service, fd int) io.WriteCloser
-	following  sync.WaitGroup // what copies the logs of services
+	// Hold, if set before Run, is called when the last of the user's steps has ended, or one has failed, in that step's
+	// section of the log. Until it returns, or its context ends, the container is as the script left it.
+	Hold      func(ctx context.Context, log Section)
+	gate      *gate          // for terminals
+	following sync.WaitGroup // what copies the logs of services
 	// breakdown tells where the start-up's time went; the first step's section shows it.
 	breakdown string
 
@@ -32,7 +36,7 @@ type Job struct {
 
 // NewJob prepares nothing yet.
 func (e *Engine) NewJob(p *Plan, log Log) *Job {
-	return &Job{engine: e, plan: p, log: log, nonce: newNonce()}
+	return &Job{engine: e, plan: p, log: log, nonce: newNonce(), gate: newGate()}
 }
 
 // Causes for which the user's steps end early, as the cause of the context that Run takes as steps.
@@ -73,15 +77,15 @@ func (j *Job) steps(ctx, stop context.Context) error {
 		stop, cancel = context.WithTimeoutCause(stop, j.plan.StepTimeout, ErrStepTimeout)
 		defer cancel()
 	}
-	for _, s := range j.plan.Steps {
-		if err := j.step(ctx, stop, s, "running"); err != nil {
+	for i, s := range j.plan.Steps {
+		if err := j.step(ctx, stop, s, "running", i == len(j.plan.Steps)-1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (j *Job) step(ctx, stop context.Context, s Step, status string) error {
+func (j *Job) step(ctx, stop context.Context, s Step, status string, last bool) error {
 	section := j.log(s.Section, s.Title)
 	defer section.Close()
 	if stop.Err() != nil {
@@ -91,9 +95,17 @@ func (j *Job) step(ctx, stop context.Context, s Step, status string) error {
 		section.Plain("%s", j.breakdown)
 		j.breakdown = ""
 	}
-	script := wrap(j.nonce, status, s.StatusVariable, s.Script)
+	var hold holding
+	if j.Hold != nil {
+		hold = func(stop context.Context, code int) {
+			if last || code != 0 {
+				j.Hold(stop, section)
+			}
+		}
+	}
+	script := wrap(j.nonce, status, s.StatusVariable, s.Script, hold != nil)
 	for attempt := 1; ; attempt++ {
-		err := j.shell.run(ctx, stop, s.Section, script, section)
+		err := j.shell.run(ctx, stop, s.Section, script, section, hold)
 		if !errors.Is(err, errNothingRan) || attempt >= j.plan.StepAttempts {
 			return err
 		}
@@ -112,7 +124,7 @@ func (j *Job) afterScript(ctx context.Context, status string) error {
 	section := j.log(j.plan.After.Section, j.plan.After.Title)
 	defer section.Close()
 	s := j.plan.After
-	err := j.shell.run(ctx, stop, s.Section, wrap(j.nonce, status, s.StatusVariable, s.Script), section)
+	err := j.shell.run(ctx, stop, s.Section, wrap(j.nonce, status, s.StatusVariable, s.Script, false), section, nil)
 	if err == nil || j.plan.AfterMatters {
 		return err
 	}
@@ -166,13 +178,8 @@ func (j *Job) task(ctx context.Context, t Task) error {
 		section = j.log(t.Section, t.Title)
 		defer section.Close()
 	}
-	ctx, cancel := limited(ctx, t.Timeout, t.Section)
-	defer cancel()
 	code, err := j.engine.containers.exec(ctx, j.helper, j.plan.Helper.Command, append(t.Request, '\n'), section.Stream(1), section.Stream(2))
-	late, isLate := errors.AsType[*LimitError](err)
 	switch {
-	case isLate:
-		return late
 	case err != nil:
 		return fmt.Errorf("run %s in the helper: %w", t.Section, err)
 	case code != 0 && code == j.plan.Helper.Refusal:
@@ -229,7 +236,7 @@ func (j *Job) Remove(ctx context.Context) error {
 }
 
 func (j *Job) remove(ctx context.Context) error {
-	errs := []error{j.each(func(id string) error { return removeContainer(ctx, j.engine.docker, id, !j.plan.KeepAnonymous) })}
+	errs := []error{j.each(func(id string) error { return j.engine.containers.remove(ctx, id) })}
 	for _, v := range j.plan.Volumes {
 		if v.Temporary {
 			errs = append(errs, j.engine.volumes.remove(ctx, v.Name))

@@ -16,9 +16,8 @@ const (
 // prepare starts the job. What an engine could not do for a moment is tried again, from nothing; what would fail again is
 // not.
 func (j *Job) prepare(ctx, steps context.Context) error {
-	begun := time.Now()
 	for attempt := 1; ; attempt++ {
-		err := j.start(ctx, steps, begun)
+		err := j.start(ctx, steps)
 		if err == nil || attempt == prepareAttempts || ctx.Err() != nil || steps.Err() != nil || !passing(err) {
 			return err
 		}
@@ -48,8 +47,7 @@ func passing(err error) bool {
 	_, config := errors.AsType[*ConfigError](err)
 	_, service := errors.AsType[*ServiceError](err)
 	_, exit := errors.AsType[*ExitError](err)
-	_, late := errors.AsType[*LimitError](err)
-	return !late && !image && !config && !service && !exit && !errors.Is(err, errRefused)
+	return !image && !config && !service && !exit && !errors.Is(err, errRefused)
 }
 
 // forget drops what a try left that is removed by now.

@@ -22,8 +22,8 @@ func newNonce() string { return rand.Text() }
 
 // wrap makes the text for the shell's stdin. It is one compound command: a shell that is cut off while it reads runs
 // nothing of it. Its first act prints the nonce, its last the nonce and the exit code; [marks] finds both. The commands
-// read from /dev/null, so they cannot eat the script.
-func wrap(nonce, status, statusVariable, body string) string {
+// read from /dev/null, so they cannot eat the script. A shell that is to be held does not end with the script, but with its stdin.
+func wrap(nonce, status, statusVariable, body string, held bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "{ printf '\\036%%s+\\n' %s\n(\n", nonce)
 	b.WriteString("trap 'exit 1' TERM\n")
@@ -32,7 +32,11 @@ func wrap(nonce, status, statusVariable, body string) string {
 	}
 	b.WriteString(`case "$(set -o)" in *pipefail*) set -o pipefail ;; esac` + "\n")
 	b.WriteString("set -o errexit\nset +o noclobber\neval " + Quote(body) + "\n) </dev/null\n")
-	fmt.Fprintf(&b, "lced_exit=$?\nprintf '\\036%%s-%%d\\n' %s \"$lced_exit\"\nexit \"$lced_exit\"\n}\n", nonce)
+	fmt.Fprintf(&b, "lced_exit=$?\nprintf '\\036%%s-%%d\\n' %s \"$lced_exit\"\n", nonce)
+	if held {
+		b.WriteString("read -r lced_held || :\n")
+	}
+	b.WriteString("exit \"$lced_exit\"\n}\n")
 	return b.String()
 }
 
@@ -49,10 +53,11 @@ type marks struct {
 	started bool
 	ended   bool
 	code    int
+	over    chan struct{} // closed when ended is set
 }
 
 func newMarks(out io.Writer, nonce string) *marks {
-	return &marks{out: out, mark: append([]byte{0x1e}, nonce...)}
+	return &marks{out: out, mark: append([]byte{0x1e}, nonce...), over: make(chan struct{})}
 }
 
 func (m *marks) Write(p []byte) (int, error) {
@@ -110,10 +115,11 @@ func (m *marks) take(buf []byte) (used int, whole bool) {
 		m.started = true
 	case strings.HasPrefix(text, "-"):
 		code, err := strconv.ParseUint(text[1:], 10, 8)
-		if err != nil {
+		if err != nil || m.ended {
 			return 0, true
 		}
 		m.ended, m.code = true, int(code)
+		close(m.over)
 	default:
 		return 0, true
 	}

@@ -57,32 +57,37 @@ const testNonce = "NONCE7NONCE7NONCE7NONCE7NO"
 // user's, and must not look as if it had: neither by a start line nor by exit code 0 with an end line.
 func TestCutScript(t *testing.T) {
 	t.Parallel()
-	text := wrap(testNonce, "running", "CI_JOB_STATUS", ": >ran\necho \"it's\" }\n")
-	whole := len(text) - 1 // the last byte is a line end, which a shell does not need
 	for name, shell := range shellsHere(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			ran := filepath.Join(dir, "ran")
-			for cut := range whole {
-				m, output, exit := feed(t, shell, dir, text[:cut])
-				if m.started || m.ended {
-					t.Errorf("cut at byte %d of %d: started %v, ended %v with %d, exit code %d, output %q", cut, len(text), m.started, m.ended, m.code, exit, output)
-				}
-				if _, err := os.Stat(ran); err == nil {
-					t.Fatalf("cut at byte %d of %d, after %q: a line of the user's ran", cut, len(text), text[max(0, cut-30):cut])
-				}
-			}
-			for _, complete := range []string{text[:whole], text} {
-				m, output, exit := feed(t, shell, dir, complete)
-				if !m.started || !m.ended || m.code != 0 || exit != 0 || output != "it's }\n" {
-					t.Errorf("whole: started %v, ended %v with %d, exit code %d, output %q", m.started, m.ended, m.code, exit, output)
-				}
-				if err := os.Remove(ran); err != nil {
-					t.Errorf("the script did not run: %v", err)
-				}
-			}
-		})
+		for _, held := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, held %v", name, held), func(t *testing.T) {
+				t.Parallel()
+				cutScript(t, shell, wrap(testNonce, "running", "CI_JOB_STATUS", ": >ran\necho \"it's\" }\n", held))
+			})
+		}
+	}
+}
+
+func cutScript(t *testing.T, shell []string, text string) {
+	whole := len(text) - 1 // the last byte is a line end, which a shell does not need
+	dir := t.TempDir()
+	ran := filepath.Join(dir, "ran")
+	for cut := range whole {
+		m, output, exit := feed(t, shell, dir, text[:cut])
+		if m.started || m.ended {
+			t.Errorf("cut at byte %d of %d: started %v, ended %v with %d, exit code %d, output %q", cut, len(text), m.started, m.ended, m.code, exit, output)
+		}
+		if _, err := os.Stat(ran); err == nil {
+			t.Fatalf("cut at byte %d of %d, after %q: a line of the user's ran", cut, len(text), text[max(0, cut-30):cut])
+		}
+	}
+	for _, complete := range []string{text[:whole], text} {
+		m, output, exit := feed(t, shell, dir, complete)
+		if !m.started || !m.ended || m.code != 0 || exit != 0 || output != "it's }\n" {
+			t.Errorf("whole: started %v, ended %v with %d, exit code %d, output %q", m.started, m.ended, m.code, exit, output)
+		}
+		if err := os.Remove(ran); err != nil {
+			t.Errorf("the script did not run: %v", err)
+		}
 	}
 }
 
@@ -124,7 +129,7 @@ func TestWrappedScript(t *testing.T) {
 		} {
 			t.Run(name+"/"+test.name, func(t *testing.T) {
 				t.Parallel()
-				m, output, exit := feed(t, shell, t.TempDir(), wrap(testNonce, "failed", "CI_JOB_STATUS", test.script))
+				m, output, exit := feed(t, shell, t.TempDir(), wrap(testNonce, "failed", "CI_JOB_STATUS", test.script, false))
 				if !m.started || !m.ended {
 					t.Fatalf("started %v, ended %v, exit code %d, output %q", m.started, m.ended, exit, output)
 				}
@@ -146,7 +151,7 @@ func TestWrappedScript(t *testing.T) {
 func TestKilledShell(t *testing.T) {
 	t.Parallel()
 	for name, shell := range shellsHere(t) {
-		m, _, exit := feed(t, shell, t.TempDir(), wrap(testNonce, "running", "", "kill -9 $$"))
+		m, _, exit := feed(t, shell, t.TempDir(), wrap(testNonce, "running", "", "kill -9 $$", false))
 		if !m.started || m.ended || exit == 0 {
 			t.Errorf("%s: started %v, ended %v, exit code %d; want a start line only", name, m.started, m.ended, exit)
 		}
@@ -156,7 +161,7 @@ func TestKilledShell(t *testing.T) {
 // TestShellDetection runs what the build container runs.
 func TestShellDetection(t *testing.T) {
 	t.Parallel()
-	m, output, exit := feed(t, []string{"sh", "-c", shellDetection}, t.TempDir(), wrap(testNonce, "running", "", "echo $((1+1))\nexit 3"))
+	m, output, exit := feed(t, []string{"sh", "-c", shellDetection}, t.TempDir(), wrap(testNonce, "running", "", "echo $((1+1))\nexit 3", false))
 	if !m.ended || m.code != 3 || exit != 3 || output != "2\n" {
 		t.Errorf("ended %v with %d, exit code %d, output %q", m.ended, m.code, exit, output)
 	}

@@ -35,6 +35,7 @@ type shell struct {
 	image string // as the job names it
 	nonce string
 	alien error  // why an image for another platform does not run; nil for any other image
+	gate  *gate  // open while the container runs
 	armed *armed // started and waiting for its script
 }
 
@@ -65,17 +66,20 @@ func (s *shell) arm(ctx context.Context) error {
 		return err
 	}
 	s.armed = a
+	s.gate.set(s.id)
 	return nil
 }
 
 // run delivers the script and copies the output until the container's end. stop interrupts the script: its processes are
-// told to end, killed after a grace, and the cause of stop is returned. ctx ends everything at once.
-func (s *shell) run(ctx, stop context.Context, stage, script string, section Section) error {
+// told to end, killed after a grace, and the cause of stop is returned. ctx ends everything at once. hold, if there is one,
+// is for a script that is wrapped to be held: the container lives on until it returns.
+func (s *shell) run(ctx, stop context.Context, stage, script string, section Section, hold holding) error {
 	if s.armed == nil {
 		if err := s.arm(ctx); err != nil {
 			return err
 		}
 	}
+	defer s.gate.set("")
 	a := s.armed
 	s.armed = nil
 	if err := errors.Join(a.out.release(section.Stream(1)), a.errw.release(section.Stream(2))); err != nil {
@@ -93,12 +97,9 @@ func (s *shell) run(ctx, stop context.Context, stage, script string, section Sec
 		}
 	}()
 
-	// A shell that ended early makes the write fail; its exit code says more than the broken pipe.
-	_, writeErr := io.WriteString(a.stream.conn.Conn, script)
-	if err := a.stream.conn.CloseWrite(); writeErr == nil {
-		writeErr = err
-	}
+	inTime, writeErr := a.feed(stop, script, hold)
 	err := a.stream.wait()
+	ended := inTime()
 	if ferr := a.marks.flush(); err == nil {
 		err = ferr
 	}
@@ -112,7 +113,7 @@ func (s *shell) run(ctx, stop context.Context, stage, script string, section Sec
 	if err != nil {
 		return err
 	}
-	if stop.Err() != nil {
+	if stop.Err() != nil && !ended {
 		return context.Cause(stop)
 	}
 	return s.verdict(ctx, a.marks, stage, code, writeErr)

@@ -12,19 +12,22 @@ import (
 // Request asks for a job; nil without an error means that there is none now. A server with long polling may hold the
 // call for about a minute, which is no fault; the end of ctx ends it.
 //
+// session is where the terminal of that job will be; nil without web terminals.
+//
 // Errors: ErrTokenRefused (403), ErrOrphaned (422), *BadPayloadError for a job that was assigned but cannot be read,
 // and others that just mean "later". Unhealthy tells which of them count against the runner entry.
-func (c *Client) Request(ctx context.Context) (*Job, error) {
+func (c *Client) Request(ctx context.Context, session *Session) (*Job, error) {
 	a, err := c.send(ctx, call{
 		method:  http.MethodPost,
 		path:    "jobs/request",
 		headers: map[string]string{"RUNNER-TOKEN": c.token.Reveal()},
 		json: struct {
-			Token      Secret `json:"token"`
-			SystemID   string `json:"system_id,omitempty"`
-			LastUpdate string `json:"last_update,omitempty"`
-			Info       Info   `json:"info"`
-		}{c.token, c.systemID, c.queueState(""), c.info},
+			Token      Secret   `json:"token"`
+			SystemID   string   `json:"system_id,omitempty"`
+			LastUpdate string   `json:"last_update,omitempty"`
+			Info       Info     `json:"info"`
+			Session    *Session `json:"session,omitempty"`
+		}{c.token, c.systemID, c.queueState(""), c.info, session},
 	})
 	if err != nil && a.status == http.StatusCreated {
 		return nil, fmt.Errorf("ask for a job: %w", badPayload(a.body, err)) // cut off: the server counts it as ours
@@ -42,6 +45,13 @@ func (c *Client) Request(ctx context.Context) (*Job, error) {
 		return nil, nil // another runner was faster, or the database replica lags: the normal interval applies
 	}
 	return nil, fmt.Errorf("ask for a job: %w", runnerError(a))
+}
+
+// Session tells the server where the interactive terminal of the job is that it is about to hand out.
+type Session struct {
+	URL           string `json:"url"`           // https; the terminal itself is at /exec below it
+	Certificate   string `json:"certificate"`   // PEM: the only authority that the server believes there
+	Authorization Secret `json:"authorization"` // the Authorization header by which it is known there
 }
 
 // queueState stores a new value of X-GitLab-Last-Update, if there is one, and returns the value to send. The server

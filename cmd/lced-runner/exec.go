@@ -167,6 +167,7 @@ func execConfig(o execOptions) (*config.Config, error) {
 		c, r = loaded, loaded.Runners[usable]
 	}
 	r.Token, r.Disabled, r.Limit = config.DefaultRunner().Token, "", 0
+	c.SessionServer = config.SessionServer{} // nobody would open a terminal
 	c.Runners, c.Concurrent, c.CheckInterval = []config.Runner{r}, o.concurrent, time.Second
 	return c, nil
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"log/slog"
-	"slices"
 	"time"
 )
 
@@ -16,10 +15,10 @@ type Config struct {
 	ConnectionMaxAge time.Duration `key:"connection_max_age" doc:"how long a connection to GitLab is used before a new one is made"`
 	ShutdownTimeout  time.Duration `key:"shutdown_timeout" unit:"s" doc:"seconds that aborted jobs have to end at a forced stop; 0 means the default"`
 	LCED             LCED          `key:"lced" doc:"keys that gitlab-runner does not have"`
+	SessionServer    SessionServer `key:"session_server" doc:"interactive web terminals"`
 	Runners          []Runner      `key:"runners" doc:"one table for each runner registered with GitLab"`
 
 	_ notYet[string]             `key:"listen_address" doc:"address of the metrics and health server; empty means none"`
-	_ sessionServer              `key:"session_server" doc:"interactive web terminals"`
 	_ ignored[string]            `key:"sentry_dsn" why:"errors go to the log only" doc:"error reporting to Sentry"`
 	_ ignored[string]            `key:"user" doc:"written by gitlab-runner for itself"`
 	_ ignored[map[string]string] `key:"labels" why:"metrics and logs have fixed labels" doc:"labels of metrics and logs"`
@@ -35,16 +34,11 @@ type LCED struct {
 	_ notYet[time.Duration] `key:"handover_timeout" doc:"after how long a job that no runner process took over is reported as failed"`
 }
 
-// sessionServer is gitlab-runner's [session_server]. `register` always writes session_timeout, so it is worth no warning.
-type sessionServer struct {
-	_ notYet[string] `key:"listen_address" doc:"address of the terminal server"`
-	_ notYet[string] `key:"advertise_address" doc:"address told to GitLab"`
-	_ ignored[int]   `key:"session_timeout" doc:"seconds that a finished job waits for its terminal"`
-}
-
-// Usable reports whether any runner can take jobs; c may be nil.
-func (c *Config) Usable() bool {
-	return c != nil && slices.ContainsFunc(c.Runners, func(r Runner) bool { return r.Disabled == "" })
+// SessionServer is the table [session_server]: the web terminals, which are off unless there is an address to listen on.
+type SessionServer struct {
+	ListenAddress    string        `key:"listen_address" check:"address" doc:"address of the terminals' server, host:port; empty means no web terminals"`
+	AdvertiseAddress string        `key:"advertise_address" check:"reachable" doc:"address by which GitLab reaches the terminals' server, host:port; empty means listen_address"`
+	Timeout          time.Duration `key:"session_timeout" unit:"s" doc:"seconds that a job whose script has ended waits for a terminal that is still open; 0 means the default"`
 }
 
 // Level is LogLevel as slog knows it. fatal and panic show errors only, as nothing of ours is more important.

@@ -12,6 +12,7 @@ func Default() *Config {
 		LogFormat:        "runner",
 		ConnectionMaxAge: 15 * time.Minute,
 		ShutdownTimeout:  30 * time.Second,
+		SessionServer:    SessionServer{Timeout: 30 * time.Minute},
 	}
 }
 
@@ -46,6 +47,7 @@ func (c *Config) fillZeros() {
 	orDefault(&c.CheckInterval, d.CheckInterval)
 	orDefault(&c.ConnectionMaxAge, d.ConnectionMaxAge)
 	orDefault(&c.ShutdownTimeout, d.ShutdownTimeout)
+	orDefault(&c.SessionServer.Timeout, d.SessionServer.Timeout)
 	for i := range c.Runners {
 		r, d := &c.Runners[i], DefaultRunner()
 		orDefault(&r.OutputLimit, d.OutputLimit)

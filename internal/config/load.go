@@ -11,8 +11,7 @@ import (
 	"strings"
 )
 
-// Load reads the configuration file at path, as Parse does, and what it refers to beside itself: certificates in certs/,
-// and seccomp profiles.
+// Load reads the configuration file at path, as Parse does.
 func Load(path string, env func(string) string) (*Config, []Warning, error) {
 	data, err := os.ReadFile(path)
 	switch {
@@ -23,29 +22,23 @@ func Load(path string, env func(string) string) (*Config, []Warning, error) {
 	case err != nil:
 		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return parse(data, path, env, surroundings)
+	return Parse(data, path, env)
 }
 
 // Parse reads a configuration file's content: YAML if file ends in .yaml or .yml, else TOML. env gives the variables
 // that url and token name. The warnings are for the operator's log and come with an error too. The error joins all that
-// is wrong, each part an *Error. Config is nil then, unless all that is wrong is in [[runners]] tables: these are Disabled
-// in it, and whoever would rather run the others than none may.
+// is wrong, each part an *Error; Config is nil then.
 func Parse(data []byte, file string, env func(string) string) (*Config, []Warning, error) {
-	return parse(data, file, env, func(*problems, *Runner, *node) {})
-}
-
-// parse is Parse with a look at what each usable runner refers to.
-func parse(data []byte, file string, env func(string) string, look func(*problems, *Runner, *node)) (*Config, []Warning, error) {
 	p := &problems{file: file}
-	c := p.parse(bytes.TrimPrefix(data, []byte("\ufeff")), env, look) // editors on Windows put a byte order mark first
-	if p.broken(0) != nil {
-		c = nil
-	}
+	c := p.parse(bytes.TrimPrefix(data, []byte("\ufeff")), env) // editors on Windows put a byte order mark first
 	warnings, err := p.result()
-	return c, warnings, err
+	if err != nil {
+		return nil, warnings, err
+	}
+	return c, warnings, nil
 }
 
-func (p *problems) parse(data []byte, env func(string) string, look func(*problems, *Runner, *node)) *Config {
+func (p *problems) parse(data []byte, env func(string) string) *Config {
 	parse := parseTOML
 	if ext := strings.ToLower(filepath.Ext(p.file)); ext == ".yaml" || ext == ".yml" {
 		parse = parseYAML
@@ -57,9 +50,8 @@ func (p *problems) parse(data []byte, env func(string) string, look func(*proble
 	c := Default()
 	(&decoder{p}).table(root, reflect.ValueOf(c).Elem(), "")
 	c.fillZeros()
-	if p.broken(0) != nil { // the list of runners may not be one
-		return nil
+	if len(p.errors) == 0 { // a value that could not be read must not be called missing
+		p.validate(c, root, env)
 	}
-	p.validate(c, root, env, look)
 	return c
 }

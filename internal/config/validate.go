@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net"
 	"net/url"
 	"os"
 	"path"
@@ -10,36 +11,33 @@ import (
 )
 
 // validate checks what spans several keys, for each runner. root gives the lines.
-func (p *problems) validate(c *Config, root *node, env func(string) string, look func(*problems, *Runner, *node)) {
+func (p *problems) validate(c *Config, root *node, env func(string) string) {
 	if len(c.Runners) == 0 {
 		p.warn(0, "", "there is no [[runners]] table, so there is nothing to do: add one with the url of your GitLab and the token of a runner made there")
 	}
+	p.sessionServer(&c.SessionServer, root.child("session_server"))
 	tables := root.child("runners")
 	for i := range c.Runners {
-		r, n := &c.Runners[i], tables.items[i]
-		p.runner = i + 1
-		r.expand(env)
-		if p.broken(p.runner) == nil { // a value that could not be read must not be called missing
-			p.validateRunner(r, n)
-		}
-		if r.Disabled == "" && p.broken(p.runner) == nil {
-			look(p, r, n)
-		}
-		if e := p.broken(p.runner); e != nil {
-			r.Disabled = e.Error()
-		}
+		p.runner(&c.Runners[i], tables.items[i], env)
 	}
-	p.runner = 0
 }
 
-// expand puts the variables of the runner's environment into url and token.
-func (r *Runner) expand(env func(string) string) {
+// sessionServer switches the web terminals off where GitLab could never reach them, as gitlab-runner leaves it to be found out.
+func (p *problems) sessionServer(s *SessionServer, n *node) {
+	host, _, err := net.SplitHostPort(s.ListenAddress)
+	if err != nil || s.AdvertiseAddress != "" {
+		return
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		p.warn(n.line, "session_server.listen_address", "is every address of this machine, so GitLab would not know where to connect, and web terminals are off: set advertise_address to the one by which it reaches this machine")
+		s.ListenAddress = ""
+	}
+}
+
+func (p *problems) runner(r *Runner, n *node, env func(string) string) {
 	r.RawURL, r.RawToken = r.URL, r.Token
 	r.URL = os.Expand(r.URL, env)
 	r.Token = jobapi.Secret(os.Expand(r.Token.Reveal(), env))
-}
-
-func (p *problems) validateRunner(r *Runner, n *node) {
 	if r.Disabled = r.unusable(); r.Disabled != "" {
 		p.warn(n.line, "runners", "this runner takes no jobs: %s", r.Disabled)
 		return
@@ -54,7 +52,6 @@ func (p *problems) validateRunner(r *Runner, n *node) {
 		p.warn(docker.line, "runners.docker.image", "is missing: jobs that name no image will fail")
 	}
 	p.volumes(r.Docker.Volumes, docker.child("volumes"))
-	p.conflicts(r, docker)
 	if table := n.child("cache"); table != nil {
 		if why := r.Cache.Unusable(); why != "" {
 			p.warn(table.line, "runners.cache", "is not used, caches are kept on this machine: %s", why)
@@ -70,8 +67,6 @@ func (r *Runner) unusable() string {
 	switch {
 	case !strings.EqualFold(r.Executor, "docker"):
 		return `its executor is "` + r.Executor + `", and lced-runner has "docker" only`
-	case r.Shell != "" && r.Shell != "bash" && r.Shell != "sh":
-		return `its shell is "` + r.Shell + `", and lced-runner has "bash" and "sh" only`
 	case strings.TrimSpace(r.Token.Reveal()) == "" && r.RawToken != "":
 		return "its token is empty once the variables of the runner's environment are put in"
 	case strings.TrimSpace(r.Token.Reveal()) == "":

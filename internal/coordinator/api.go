@@ -93,6 +93,8 @@ func (a *api) request(r *http.Request, body []byte) reply {
 	b.mu.Lock()
 	fields := b.readJSON("POST /jobs/request", r, body, requestFields())
 	b.checkIdentity("POST /jobs/request", r, fields)
+	features := featuresOf(fields)
+	session := b.readSession("POST /jobs/request", fields, features)
 	token, _ := fields["token"].(string)
 	systemID, _ := fields["system_id"].(string)
 	asker, ok := b.runners[token]
@@ -113,7 +115,7 @@ func (a *api) request(r *http.Request, body []byte) reply {
 	defer b.mu.Unlock()
 	var taken *job
 	if known != b.lastUpdate {
-		taken = b.take(asker, systemID, featuresOf(fields))
+		taken = b.take(asker, systemID, features)
 	}
 	if taken == nil {
 		if asker.polledEmpty(systemID, b.options.PollInterval) {
@@ -123,6 +125,7 @@ func (a *api) request(r *http.Request, body []byte) reply {
 		out.header.Set("X-GitLab-Last-Update", b.lastUpdate)
 		return out
 	}
+	taken.session = session
 	payload, err := b.payload(taken)
 	if err != nil {
 		taken.FailureReason = "data_integrity_failure"

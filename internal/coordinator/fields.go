@@ -62,7 +62,10 @@ func requestFields() fieldSet {
 			"token": kindString, "system_id": kindString, "info": kindObject, "last_update": kindString, "session": kindObject,
 		},
 		need: []string{"token", "system_id", "info"},
-		sub:  map[string]fieldSet{"info": infoFields()},
+		sub: map[string]fieldSet{"info": infoFields(), "session": {
+			may:  map[string]fieldKind{"url": kindString, "certificate": kindString, "authorization": kindString},
+			need: []string{"url", "certificate", "authorization"},
+		}},
 	}
 }
 

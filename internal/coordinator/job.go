@@ -74,6 +74,7 @@ type job struct {
 	pipeline *pipeline
 	runner   *runner         // that took it, nil before
 	features map[string]bool // of that runner
+	session  *runnerSession  // where its terminal is; nil: nowhere
 	secrets  []string        // values that must not show in the log
 	reasons  []string        // accepted as failure_reason
 

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"bytes"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,12 @@ func TestViolationsOfRequests(t *testing.T) {
 	info := func(change map[string]any) map[string]any {
 		return identity(map[string]any{"info": change})
 	}
+	session := func(url, authorization string, advertised bool) map[string]any {
+		return identity(map[string]any{
+			"session": map[string]any{"url": url, "certificate": certificate(t), "authorization": authorization},
+			"info":    map[string]any{"features": map[string]any{"session": advertised, "terminal": advertised}},
+		})
+	}
 	for name, c := range map[string]struct {
 		body map[string]any
 		want string
@@ -30,6 +37,10 @@ func TestViolationsOfRequests(t *testing.T) {
 		"odd feature":       {info(map[string]any{"features": map[string]any{"masking": true, "maskin": true}}), "unknown field info.features.maskin"},
 		"feature as string": {info(map[string]any{"features": map[string]any{"masking": "true"}}), "field info.features.masking is of the wrong type"},
 		"odd field":         {identity(map[string]any{"lastUpdate": "x"}), "unknown field lastUpdate"},
+		"no terminal":       {info(map[string]any{"features": map[string]any{"session": true, "terminal": true}}), "session given: false, features session: true, terminal: true"},
+		"guessable session": {session("https://board:8093/session/1", "x", true), "session.authorization has 1 characters"},
+		"session elsewhere": {session("http://board:8093/session/1", strings.Repeat("x", 20), true), "session.url \"http://board:8093/session/1\" is not the https URL"},
+		"hidden session":    {session("https://board:8093/session/1", strings.Repeat("x", 20), false), "session given: true, features session: false"},
 		"token as number":   {identity(map[string]any{"token": 5}), "field token is of the wrong type, want string"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -39,6 +50,14 @@ func TestViolationsOfRequests(t *testing.T) {
 			cl.wantViolations("POST /jobs/request: " + c.want)
 		})
 	}
+}
+
+// certificate is some certificate, as PEM.
+func certificate(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 }
 
 func TestViolationsOfForm(t *testing.T) {

@@ -119,18 +119,12 @@ func Compile(in Input) (*Compiled, error) {
 	if p.Services, err = makeServices(c, sidecars, vols); err != nil {
 		return nil, err
 	}
-	if p.Build, err = makeBuild(c, image, sidecars, vols); err != nil {
-		return nil, err
-	}
+	p.Build = makeBuild(c, image, sidecars, vols)
 	p.Network = makeNetwork(c, p)
 	if err := makeTasks(c, p, vols); err != nil {
 		return nil, err
 	}
 	makeSteps(c, p)
-	p.PrepareTimeout = limitOf(c, "prepare_timeout", c.Runner.PrepareTimeout)
-	if p.KeepAnonymous = c.Runner.Docker.VolumeKeep; p.KeepAnonymous {
-		c.warn("volume_keep of [runners.docker] is set: the volumes of the images of this job stay on the engine")
-	}
 	p.Notes = sidecars.notes()
 	return &Compiled{
 		Plan: p, Masks: c.masks(), Warnings: c.warnings,
@@ -140,6 +134,9 @@ func Compile(in Input) (*Compiled, error) {
 
 // Binary is the runner's path in its own image.
 const Binary = "/usr/bin/lced-runner"
+
+// TerminalBegin is what a web terminal's shell runs first: users want to be where their script is.
+const TerminalBegin = `cd "$CI_PROJECT_DIR" 2>/dev/null`
 
 // supported refuses what would otherwise be left out in silence.
 func supported(job *jobapi.Job) error {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -48,12 +47,6 @@ func (n names) volume(destination string, temporary, protected bool) string {
 		name += "-protected"
 	}
 	return name
-}
-
-// directory is where a cache lies below cache_dir of [runners.docker], in place of a volume that outlives the job.
-func (n names) directory(destination string, protected bool) string {
-	name := strings.TrimPrefix(n.volume(destination, false, protected), n.reusable+"-cache-")
-	return path.Join(n.reusable, name)
 }
 
 // makeLabels are gitlab-runner's and the one that makes a thing ours (docker-executor contract 2.3).

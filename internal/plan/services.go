@@ -64,6 +64,10 @@ func makeService(c *compiler, index int, one service, vols *volumes) (executor.S
 		return executor.Service{}, err
 	}
 	name := strings.NewReplacer("/", "__", ":", "_").Replace(imageName(one.image.Name))
+	o := makeOptions(c, d.ServicesTmpfs)
+	// Limits, capabilities and devices are for the build container; services have keys of their own.
+	o.CapAdd, o.CapDrop, o.SecurityOpt, o.Devices, o.Ulimits, o.Sysctls = nil, nil, nil, nil, nil, nil
+	o.Memory, o.MemorySwap, o.MemoryReservation, o.NanoCPUs, o.CPUShares, o.CpusetCPUs = 0, 0, 0, 0, 0, ""
 	svc := executor.Service{
 		Title:   one.image.Name,
 		Aliases: one.aliases,
@@ -72,11 +76,11 @@ func makeService(c *compiler, index int, one service, vols *volumes) (executor.S
 			Entrypoint: entrypointOf(c, one.image.Entrypoint), Cmd: one.image.Command,
 			User: c.vars.expand(one.image.ExecutorOpts.Docker.User), Env: withVariables(c.vars.env(true), one.vars),
 			Privileged: servicesPrivileged(c) && matches(d.AllowedPrivilegedServices, one.image.Name),
-			Binds:      vols.service, Labels: containerLabels(c, true), Options: serviceOptions(c, one.image.Name),
+			Binds:      vols.service, Labels: containerLabels(c, true), Options: o,
 		},
 	}
 	svc.Labels["com.gitlab.gitlab-runner.service"], svc.Labels["com.gitlab.gitlab-runner.service.version"] = imageName(one.image.Name), version(one.image.Name)
-	switch mode := networkMode(c); {
+	switch mode := d.NetworkMode; {
 	case mode == "":
 		svc.Networks = []executor.Attachment{{Network: c.names.network, Aliases: one.aliases}}
 	case userNetwork(mode):
@@ -131,7 +135,7 @@ func makeSidecar(c *compiler, svc *executor.Service, sc dind.Sidecar, setup dind
 		Command: dind.ReadyProbe(setup.Kind), LogLine: dind.ReadyText,
 		Timeout: c.Runner.Dind.WaitTimeout, Must: true,
 	}
-	if setup.ExtraHosts || userNetwork(networkMode(c)) {
+	if setup.ExtraHosts || userNetwork(c.Runner.Docker.NetworkMode) {
 		svc.HostAliases = sc.Aliases
 	}
 	if setup.StaleSocket != "" {

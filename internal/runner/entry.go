@@ -11,6 +11,7 @@ import (
 	"lced-runner/internal/cache"
 	"lced-runner/internal/config"
 	"lced-runner/internal/plan"
+	"lced-runner/internal/session"
 	"lced-runner/jobapi"
 )
 
@@ -32,7 +33,9 @@ type entry struct {
 // connections makes entries, and holds what they share over all readings of the configuration.
 type connections struct {
 	Options
-	engines map[config.Engine]*executor.Engine
+	engines   map[config.Engine]*executor.Engine
+	sessions  *session.Server      // of web terminals; nil: there are none
+	terminals config.SessionServer // with which it was started
 }
 
 // entriesOf prepares the runners of a configuration. An error is about one that is meant to work and cannot; those that the
@@ -57,8 +60,10 @@ func (cs *connections) entriesOf(ctx context.Context, c *config.Config) ([]*entr
 func (cs *connections) entryOf(ctx context.Context, global *config.Config, c *config.Runner) (*entry, error) {
 	e := &entry{config: c, global: global, log: cs.Logger.With("runner", c.Name), replaced: make(chan struct{})}
 	e.cache = e.openCache()
+	info := jobapi.DefaultInfo(cs.Version, cs.Revision)
+	info.Features.Session, info.Features.Terminal = cs.sessions != nil, cs.sessions != nil
 	api, err := jobapi.New(jobapi.Options{
-		URL: c.URL, Token: c.Token, SystemID: cs.SystemID, Name: c.Name, Info: jobapi.DefaultInfo(cs.Version, cs.Revision),
+		URL: c.URL, Token: c.Token, SystemID: cs.SystemID, Name: c.Name, Info: info,
 		TLSCAFile: c.TLSCAFile, TLSCertFile: c.TLSCertFile, TLSKeyFile: c.TLSKeyFile,
 		ConnectionMaxAge: global.ConnectionMaxAge, Logger: cs.Logger,
 	})

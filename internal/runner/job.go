@@ -91,6 +91,7 @@ func (l *life) perform(ctx, steps context.Context) (*executor.Job, error) {
 	}
 	l.up.debug = compiled.Debug
 	run := l.entry.engine.NewJob(compiled.Plan, func(name, title string) executor.Section { return l.trace.Section(name, title) })
+	l.offerTerminal(run)
 	if compiled.Services {
 		run.ServiceLog = func(service, fd int) io.WriteCloser {
 			return l.trace.Service(service, compiled.Plan.Services[service].Aliases, fd)

@@ -36,7 +36,7 @@ func (r *Runner) poll(ctx context.Context, p *poller, start func(*entry, *jobapi
 		if err != nil {
 			continue
 		}
-		job, err := r.request(ctx, e)
+		job, err := r.request(ctx, e, s)
 		if job == nil {
 			s.free()
 			if ctx.Err() == nil {
@@ -60,14 +60,14 @@ func (r *Runner) poll(ctx context.Context, p *poller, start func(*entry, *jobapi
 const room = 16 << 20
 
 // request asks for a job, unless the engine is not there to run it, or the disk too full to keep it.
-func (r *Runner) request(ctx context.Context, e *entry) (*jobapi.Job, error) {
+func (r *Runner) request(ctx context.Context, e *entry, s *slot) (*jobapi.Job, error) {
 	if err := e.engine.Ping(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.journal.Room(room); err != nil {
 		return nil, err
 	}
-	job, err := e.api.Request(ctx)
+	job, err := e.api.Request(ctx, s.openTerminal(r.sessions))
 	if bad, ok := errors.AsType[*jobapi.BadPayloadError](err); ok && bad.ID != 0 && bad.Token != "" {
 		e.giveBack(ctx, bad.ID, bad.Token)
 	}

@@ -42,6 +42,9 @@ func (r *Runner) reload(ctx context.Context, c *config.Config) error {
 		p.entry().log.Info("runner is not in the configuration any more; its jobs run to their end")
 		p.replace(nil)
 	}
+	if c.SessionServer != r.terminals {
+		r.Logger.Warn("a changed [session_server] takes effect at the next start only")
+	}
 	r.slots.resize(c.Concurrent)
 	return nil
 }

@@ -56,6 +56,9 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 		connections: connections{Options: o, engines: map[config.Engine]*executor.Engine{}},
 		slots:       newSlots(o.Config.Concurrent), journal: j,
 	}
+	if err := r.listenForTerminals(o.Config.SessionServer); err != nil {
+		return nil, err
+	}
 	entries, err := r.entriesOf(ctx, o.Config)
 	if err != nil {
 		return nil, err
@@ -69,6 +72,7 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 // Run takes jobs until poll ends, then waits for the running ones. The end of jobs ends them at once. changes brings new
 // readings of the configuration; one that cannot be used is told and left alone.
 func (r *Runner) Run(poll, jobs context.Context, changes <-chan *config.Config) error {
+	defer r.serveTerminals(jobs)()
 	var wg sync.WaitGroup
 	begin := sync.OnceFunc(func() { r.sweep(poll); r.recoverJobs(poll, &wg) })
 	if len(r.pollers) > 0 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"lced-runner/internal/session"
 	"lced-runner/jobapi"
 )
 
@@ -36,7 +37,8 @@ type slot struct {
 	poller  *poller
 	number  int // CI_CONCURRENT_ID
 	project projectKey
-	inside  int // CI_CONCURRENT_PROJECT_ID
+	inside  int              // CI_CONCURRENT_PROJECT_ID
+	session *session.Session // the web terminal of its job; nil: there is none
 }
 
 func newSlots(concurrent int) *slots {
@@ -104,6 +106,7 @@ func (sl *slot) forProject(token jobapi.Secret, id int64) {
 
 // free gives the slot back.
 func (sl *slot) free() {
+	sl.session.Close()
 	s := sl.slots
 	s.mu.Lock()
 	defer s.mu.Unlock()
