@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"reflect"
-	"strings"
 )
 
 // Load reads the configuration file at path, as Parse does.
@@ -39,11 +37,7 @@ func Parse(data []byte, file string, env func(string) string) (*Config, []Warnin
 }
 
 func (p *problems) parse(data []byte, env func(string) string) *Config {
-	parse := parseTOML
-	if ext := strings.ToLower(filepath.Ext(p.file)); ext == ".yaml" || ext == ".yml" {
-		parse = parseYAML
-	}
-	root := parse(data, p)
+	root := p.tree(data)
 	if root == nil {
 		return nil
 	}
@@ -54,4 +48,12 @@ func (p *problems) parse(data []byte, env func(string) string) *Config {
 		p.validate(c, root, env)
 	}
 	return c
+}
+
+// tree reads either notation; nil where it cannot be read.
+func (p *problems) tree(data []byte) *node {
+	if isYAML(p.file) {
+		return parseYAML(data, p)
+	}
+	return parseTOML(data, p)
 }
