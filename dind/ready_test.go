@@ -28,7 +28,7 @@ func TestReadyProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	command := ReadyProbe(KindSharedSocket)
+	command := ReadyProbe(KindSharedSocket, "")
 	probe := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	probe.Env = []string{"PATH=" + dir + ":/usr/local/bin:/usr/bin:/bin", "DOCKER_HOST=unix://" + socket, "DOCKER_TLS_VERIFY=1"}
 	if out, err := probe.CombinedOutput(); err != nil || len(out) > 0 {
@@ -42,7 +42,7 @@ func TestReadyProbe(t *testing.T) {
 
 func TestReadyProbeWithoutClient(t *testing.T) {
 	t.Parallel()
-	command := ReadyProbe(KindTLS)
+	command := ReadyProbe(KindTLS, "")
 	shell, err := exec.LookPath(command[0])
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestReadyProbeWithoutClient(t *testing.T) {
 		t.Errorf("probe without a docker command: %v, want exit code 127", err)
 	}
 	for _, kind := range []string{KindNone, KindSocket} {
-		if ReadyProbe(kind) != nil {
+		if ReadyProbe(kind, "/var/lib/docker") != nil {
 			t.Errorf("kind %q has a probe but no sidecar", kind)
 		}
 	}

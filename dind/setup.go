@@ -23,6 +23,7 @@ type Job struct {
 	Runtime    string   // [runners.docker] runtime; sysbox-runc runs a daemon without privilege
 	Image      string   // [runners.dind] image for a sidecar that the job does not name; empty: chosen by Decide
 	Args       []string // [runners.dind] args for dockerd
+	Storage    string   // StorageEphemeral or StorageProject: the most that a job may ask for; empty is StorageEphemeral
 
 	BuildImage string    // the image of B, expanded
 	Services   []Service // the configuration's services, then the job's, in that order
@@ -100,6 +101,7 @@ type Sidecar struct {
 	Env        map[string]string
 	Privileged bool
 	Binds      []Mount // of the host, in addition to the volumes
+	Storage    Storage // zero: it starts without images, and its images end with it
 }
 
 // Certs says where the files of [CertificateFiles] go. Two volumes: the server's at Dir in S, the client's at ClientDir in

@@ -7,6 +7,7 @@ import (
 
 // addSidecars completes the sidecars.
 func (w *wiring) addSidecars() {
+	storage := w.storage()
 	for i, s := range w.sidecars {
 		service := w.service(s)
 		s.Entrypoint = service.Entrypoint
@@ -14,6 +15,12 @@ func (w *wiring) addSidecars() {
 		s.Binds = w.job.daemonBinds()
 		w.sidecarEnv(&s, i == w.main)
 		s.Command = append(slices.Clone(service.Command), w.addedArguments(s, service, i == w.main)...)
+		if storage == StorageProject {
+			var why string
+			if s.Storage, why = w.job.storageOf(s, i == w.main); why != "" {
+				w.setup.warn("%s", why)
+			}
+		}
 		w.setup.Sidecars = append(w.setup.Sidecars, s)
 	}
 }

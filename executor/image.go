@@ -24,6 +24,7 @@ type resolved struct {
 	Create     string // what containers are created from: a digest where there is one, so that a moving tag has no effect
 	ID         string
 	Entrypoint []string
+	Env        []string
 	User       string
 	Platform   string   // os/arch
 	Ports      []uint16 // TCP ports that the image exposes
@@ -131,7 +132,7 @@ func (m *images) inspect(ctx context.Context, img Image) (resolved, error) {
 		}
 	}
 	if c := res.Config; c != nil {
-		r.Entrypoint, r.User = c.Entrypoint, c.User
+		r.Entrypoint, r.Env, r.User = c.Entrypoint, c.Env, c.User
 		for port := range c.ExposedPorts {
 			if num, ok := strings.CutSuffix(port, "/tcp"); ok || !strings.Contains(port, "/") {
 				var n uint16

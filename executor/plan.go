@@ -120,9 +120,19 @@ type Service struct {
 	Aliases []string
 	Ready   Ready
 	Prepare []string // command that is run in OwnImage with the service's volumes before it starts
+	Store   *Store   // what an earlier job's service left for this one; nil = nothing
 	// HostAliases get entries in the hosts file of a build container that cannot be sure to find the service by name on the
 	// job's network: it shares the host's, or is on another network as well.
 	HostAliases []string
+}
+
+// Store is a volume that outlives the job. One service at a time has it, which the caller sees to; a service that does not
+// become ready on it gets an empty one instead, and the job goes on. It needs Ready.Must.
+type Store struct {
+	Name    string            // of the volume, but for the version at its end
+	Labels  map[string]string // in addition to the plan's
+	Target  string            // absolute path in the service
+	Version string            // variable of the image whose first number is the version; an image without it has a store of its own
 }
 
 // Ready says how to find out that a service can be used. Nothing set: as soon as it runs.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,8 @@ func (e *ServiceError) Error() string {
 	return fmt.Sprintf("service %s did not become ready within %v", e.Service, e.Waited)
 }
 
-// service creates and starts a service; its value is the container's id.
+// service creates and starts a service; its value is the container's id. One that has a store is ready as well: until
+// then the container may be replaced.
 func (s *starter) service(job, ctx context.Context, index int) (string, error) {
 	svc := &s.plan.Services[index]
 	s.log.Plain("Starting service %s...", svc.Title)
@@ -49,24 +51,43 @@ func (s *starter) service(job, ctx context.Context, index int) (string, error) {
 			return "", fmt.Errorf("prepare the volumes of service %s: %w", svc.Title, err)
 		}
 	}
-	c := svc.Container
-	if svc.Ready.Ports {
-		c.StartChecks = svc.Ready.Timeout
+	run := &serviceRun{starter: s, index: index, svc: svc, image: image, alien: alien}
+	if svc.Store != nil {
+		return run.stored(job, ctx)
 	}
-	id, err := s.create(ctx, &c, image.Create, false, "service")
+	return run.start(job, ctx)
+}
+
+// serviceRun is a service on its way up.
+type serviceRun struct {
+	*starter
+	index int
+	svc   *Service
+	image resolved
+	alien error // why an image for another platform does not run
+}
+
+// start creates and starts the container, with binds in addition to the service's own.
+func (r *serviceRun) start(job, ctx context.Context, binds ...string) (string, error) {
+	c := r.svc.Container
+	c.Binds = append(slices.Clone(c.Binds), binds...)
+	if r.svc.Ready.Ports {
+		c.StartChecks = r.svc.Ready.Timeout
+	}
+	id, err := r.create(ctx, &c, r.image.Create, false, "service")
 	if err != nil {
 		return "", err
 	}
-	if alien != nil {
-		s.aliens.Store(id, alien)
+	if r.alien != nil {
+		r.aliens.Store(id, r.alien)
 	}
-	if err := s.engine.containers.start(ctx, id, svc.Name); err != nil {
-		if alien != nil && strings.Contains(err.Error(), "exec format error") {
-			return "", alien
+	if err := r.engine.containers.start(ctx, id, c.Name); err != nil {
+		if r.alien != nil && strings.Contains(err.Error(), "exec format error") {
+			return "", r.alien
 		}
 		return "", err
 	}
-	s.follow(job, index, id)
+	r.follow(job, r.index, id)
 	return id, nil
 }
 
@@ -74,9 +95,15 @@ func (s *starter) service(job, ctx context.Context, index int) (string, error) {
 // its log. Neither starts a container or polls the engine.
 func (s *starter) awaitService(ctx context.Context, svc *Service, up *future[string]) error {
 	id, err := up.get(ctx)
-	if err != nil {
+	if err != nil || svc.Store != nil {
 		return err
 	}
+	return (&serviceRun{starter: s, svc: svc}).ready(ctx, id)
+}
+
+// ready is awaitService for a container.
+func (s *serviceRun) ready(ctx context.Context, id string) error {
+	svc := s.svc
 	defer s.graph.span("service " + svc.Title + " ready")()
 	on := s.engine.containers
 	errTimeout := fmt.Errorf("service %s did not become ready within %v", svc.Title, svc.Ready.Timeout)
@@ -89,6 +116,9 @@ func (s *starter) awaitService(ctx context.Context, svc *Service, up *future[str
 	// The image has no shell or no such command: its log tells.
 	if err != nil || code == 126 || code == 127 {
 		if err := on.logLine(wait, id, svc.Ready.LogLine); err == nil {
+			if svc.Store != nil {
+				warn(s.log, "the image of service %s has no command to tidy up with, so it starts with all that the last job left in it", svc.Title)
+			}
 			return nil
 		}
 	}

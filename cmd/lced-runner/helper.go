@@ -38,6 +38,9 @@ func newHelper() *cobra.Command {
 			return helper.Probe(cmd.Context(), timeout, args[1], os.Stdout)
 		}},
 		&cobra.Command{Use: "facts", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return printFacts() }},
+		&cobra.Command{Use: "size PATH", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+			return helper.Size(args[0], os.Stdout)
+		}},
 		&cobra.Command{Use: "remove PATH", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
 			if err := os.Remove(args[0]); err != nil && !os.IsNotExist(err) {
 				return fmt.Errorf("remove a stale socket: %w", err)

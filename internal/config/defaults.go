@@ -37,6 +37,11 @@ func DefaultRunner() Runner {
 		Dind: Dind{
 			Mode:        "auto",
 			WaitTimeout: 2 * time.Minute, // far above the seconds that dockerd needs, as a large storage on slow flash may take long to open
+			Storage:     "ephemeral",
+			// A third of a small board's flash, and room for some projects' images.
+			StorageSizeCap: 10 << 30,
+			// An idle daemon takes some 80 MiB; the job that it waits for needs the rest.
+			WarmFreeMemory: 512 << 20,
 		},
 	}
 }

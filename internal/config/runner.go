@@ -92,7 +92,8 @@ type Dind struct {
 	Args        []string      `key:"args" doc:"arguments of dockerd, in addition to the runner's own"`
 	WaitTimeout time.Duration `key:"wait_timeout" doc:"how long a sidecar may take until its API answers"`
 
-	_ notYet[string] `key:"storage" doc:"ephemeral: each job starts without images; project: layers stay for the next job of the project"`
-	_ notYet[Bytes]  `key:"storage_size_cap" doc:"storage of a project above this size is dropped"`
-	_ notYet[string] `key:"warm" doc:"how many sidecars are kept started and ready, or auto"`
+	Storage        string `key:"storage" oneof:"ephemeral|project" doc:"ephemeral: each sidecar starts without images; project: images and build cache stay for the next job of the same project and slot, apart for protected refs"`
+	StorageSizeCap Bytes  `key:"storage_size_cap" doc:"what the storage of all projects of this runner may take together, such as 20g: above it, what was not used for the longest time is removed; 0 means no limit"`
+	Warm           Warm   `key:"warm" also:"integer" doc:"how many sidecars are kept started and ready, or auto: as many as jobs may run at once"`
+	WarmFreeMemory Bytes  `key:"warm_free_memory" doc:"no sidecar is kept while the machine has less free memory than this"`
 }

@@ -124,3 +124,31 @@ func (v *Variable) UnmarshalText(text []byte) error {
 	*v = Variable{Name: name, Value: value}
 	return nil
 }
+
+// Warm is how many sidecars are kept ready: a number, or WarmAuto.
+type Warm int
+
+// WarmAuto is as many as jobs may run at once.
+const WarmAuto Warm = -1
+
+// UnmarshalText reads a whole number from 0, or auto.
+func (w *Warm) UnmarshalText(text []byte) error {
+	if strings.EqualFold(string(text), "auto") {
+		*w = WarmAuto
+		return nil
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 0 {
+		return errors.New(`expected a number from 0, or "auto"`)
+	}
+	*w = Warm(n)
+	return nil
+}
+
+// String is the value as the file has it.
+func (w Warm) String() string {
+	if w == WarmAuto {
+		return "auto"
+	}
+	return strconv.Itoa(int(w))
+}

@@ -37,6 +37,14 @@ func TestTextValues(t *testing.T) {
 		{"1e999999999", new(NanoCPUs), nil},
 		{"99999999999999", new(NanoCPUs), nil},
 
+		{"0", new(Warm), new(Warm(0))},
+		{"3", new(Warm), new(Warm(3))},
+		{"auto", new(Warm), new(WarmAuto)},
+		{"Auto", new(Warm), new(WarmAuto)},
+		{"-1", new(Warm), nil},
+		{"many", new(Warm), nil},
+		{"", new(Warm), nil},
+
 		{"1024", new(Ulimit), &Ulimit{1024, 1024}},
 		{"1024:4096", new(Ulimit), &Ulimit{1024, 4096}},
 		{"-1:-1", new(Ulimit), &Ulimit{-1, -1}},

@@ -49,6 +49,15 @@ func (n names) volume(destination string, temporary, protected bool) string {
 	return name
 }
 
+// store is the name of the volume, but for its version, that keeps the images of a sidecar. A job chooses the key, so what
+// is protected stands before it: no key makes the name of a protected one.
+func (n names) store(key string, protected bool) string {
+	if protected {
+		return n.reusable + "-protected-store-" + key
+	}
+	return n.reusable + "-store-" + key
+}
+
 // makeLabels are gitlab-runner's and the one that makes a thing ours (docker-executor contract 2.3).
 func makeLabels(c *compiler) map[string]string {
 	j := c.Job

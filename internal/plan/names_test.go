@@ -141,3 +141,15 @@ func TestIsProtected(t *testing.T) {
 		}
 	}
 }
+
+// TestStoreNames: whatever a job calls its sidecars, none gets the store of protected refs.
+func TestStoreNames(t *testing.T) {
+	t.Parallel()
+	n := names{reusable: "runner-0123"}
+	protected := n.store("docker", true)
+	for _, key := range []string{"docker", "docker-protected", "protected-docker", "protected-store-docker", "-protected-store-docker"} {
+		if got := n.store(key, false); got == protected {
+			t.Errorf("key %q gets %s, the store of protected refs", key, got)
+		}
+	}
+}

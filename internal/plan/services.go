@@ -132,14 +132,28 @@ func makeSidecar(c *compiler, svc *executor.Service, sc dind.Sidecar, setup dind
 	svc.Mode = ""
 	svc.Networks = []executor.Attachment{{Network: c.names.network, Aliases: sc.Aliases}}
 	svc.Ready = executor.Ready{
-		Command: dind.ReadyProbe(setup.Kind), LogLine: dind.ReadyText,
+		Command: dind.ReadyProbe(setup.Kind, sc.Storage.DataRoot), LogLine: dind.ReadyText,
 		Timeout: c.Runner.Dind.WaitTimeout, Must: true,
 	}
+	svc.Store = makeStore(c, sc.Storage)
 	if setup.ExtraHosts || userNetwork(c.Runner.Docker.NetworkMode) {
 		svc.HostAliases = sc.Aliases
 	}
 	if setup.StaleSocket != "" {
 		svc.Prepare = []string{Binary, "helper", "remove", setup.StaleSocket}
+	}
+}
+
+// makeStore writes down where a sidecar finds the images of the project's last job. As with caches, jobs of protected refs
+// share nothing with others: who may push to any branch could else prepare the layers of a release.
+func makeStore(c *compiler, storage dind.Storage) *executor.Store {
+	if storage.Key == "" {
+		return nil
+	}
+	protected := isProtected(c)
+	return &executor.Store{
+		Name: c.names.store(storage.Key, protected), Target: storage.DataRoot, Version: dind.VersionVariable,
+		Labels: reusableLabels(storage.DataRoot, protected, true),
 	}
 }
 

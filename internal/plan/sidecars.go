@@ -46,7 +46,7 @@ func decideDind(c *compiler, buildImage string) (*sidecars, error) {
 	d := &c.Runner.Docker
 	job := dind.Job{
 		Mode: c.Runner.Dind.Mode, Privileged: sidecarPrivileged(c, s.services), Runtime: d.Runtime,
-		Image: c.Runner.Dind.Image, Args: c.Runner.Dind.Args, BuildImage: buildImage,
+		Image: c.Runner.Dind.Image, Args: c.Runner.Dind.Args, Storage: c.Runner.Dind.Storage, BuildImage: buildImage,
 		Variables: c.vars.lookup, NetworkMode: d.NetworkMode,
 		Volumes: []dind.Mount{{Source: "builds", Destination: c.dirs.builds}},
 		Host: dind.Host{

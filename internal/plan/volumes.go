@@ -73,17 +73,22 @@ func (vols *volumes) addCache(c *compiler, dest string, temporary bool) {
 	name := c.names.volume(dest, temporary, protected)
 	vols.create = append(vols.create, executor.Volume{
 		Name: name, Target: dest, Temporary: temporary,
-		Labels: map[string]string{
-			"com.gitlab.gitlab-runner.destination": dest,
-			"com.gitlab.gitlab-runner.protected":   strconv.FormatBool(protected),
-			"com.gitlab.gitlab-runner.reusable":    strconv.FormatBool(!temporary),
-		},
+		Labels: reusableLabels(dest, protected, !temporary),
 	})
 	vols.open = append(vols.open, dest)
 	// Every container has it, the helper too, wherever it is mounted: it makes the volume writable.
 	bind := name + ":" + dest
 	vols.build, vols.service = append(vols.build, bind), append(vols.service, bind)
 	vols.sidecar, vols.helper = append(vols.sidecar, bind), append(vols.helper, bind)
+}
+
+// reusableLabels are gitlab-runner's for volumes.
+func reusableLabels(destination string, protected, reusable bool) map[string]string {
+	return map[string]string{
+		"com.gitlab.gitlab-runner.destination": destination,
+		"com.gitlab.gitlab-runner.protected":   strconv.FormatBool(protected),
+		"com.gitlab.gitlab-runner.reusable":    strconv.FormatBool(reusable),
+	}
 }
 
 // addBind gives what the operator binds to the containers that may have it. The helper works on untrusted repositories and

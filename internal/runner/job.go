@@ -68,6 +68,7 @@ func (r *Runner) runJob(poll, jobs context.Context, e *entry, job *jobapi.Job, s
 		if err := run.Remove(jobs); err != nil {
 			l.log.Error("could not remove everything of the job", "error", err)
 		}
+		l.settle(jobs, run.Stores.Names())
 	}
 	if !delivered && poll.Err() == nil {
 		// GitLab is away. The ending lies in the journal, so that stopping the runner need not wait for it for long.
@@ -97,6 +98,7 @@ func (l *life) perform(ctx, steps context.Context) (*executor.Job, error) {
 			return l.trace.Service(service, compiled.Plan.Services[service].Aliases, fd)
 		}
 	}
+	defer l.stores.hold(compiled.Plan)()
 	return run, run.Run(ctx, steps)
 }
 

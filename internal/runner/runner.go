@@ -42,6 +42,7 @@ type Runner struct {
 	connections
 	slots   *slots
 	journal *journal.Journal
+	stores  *stores
 	pollers []*poller // of the present configuration, in its order
 }
 
@@ -55,6 +56,9 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 	r := &Runner{
 		connections: connections{Options: o, engines: map[config.Engine]*executor.Engine{}},
 		slots:       newSlots(o.Config.Concurrent), journal: j,
+	}
+	if r.stores, err = openStores(o.StateDir); err != nil {
+		o.Logger.Warn("which stored images are the oldest is not known", "error", err)
 	}
 	if err := r.listenForTerminals(o.Config.SessionServer); err != nil {
 		return nil, err

@@ -1,0 +1,165 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"lced-runner/dind"
+	"lced-runner/executor"
+	"lced-runner/internal/plan"
+	"lced-runner/jobapi"
+)
+
+// stores remembers of each volume that keeps a project's images when a job had it last and how large it was then: the
+// engine knows neither. What it does not know, as after the loss of its file, it learns anew.
+type stores struct {
+	path string
+
+	mu      sync.Mutex
+	records map[string]storeRecord // by the volume's name
+	busy    map[string]int         // by the store's name: how many jobs have it or are about to
+
+	trim sync.Mutex // one at a time measures and removes
+}
+
+type storeRecord struct {
+	Used time.Time `json:"used"`
+	Size int64     `json:"size"` // bytes
+}
+
+// openStores reads what an earlier process knew; a file that cannot be read is as good as none.
+func openStores(dir string) (*stores, error) {
+	s := &stores{path: filepath.Join(dir, "stores.json"), records: map[string]storeRecord{}, busy: map[string]int{}}
+	text, err := os.ReadFile(s.path)
+	if err == nil {
+		err = json.Unmarshal(text, &s.records)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.records = map[string]storeRecord{}
+		return s, fmt.Errorf("read when stored images were used last: %w", err)
+	}
+	return s, nil
+}
+
+// hold keeps the stores of a plan from being removed until the function that it returns is called: a job that is about to
+// mount one must find it.
+func (s *stores) hold(p *executor.Plan) (release func()) {
+	var names []string
+	for _, service := range p.Services {
+		if service.Store != nil {
+			names = append(names, service.Store.Name)
+		}
+	}
+	add := func(n int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, name := range names {
+			if s.busy[name] += n; s.busy[name] == 0 {
+				delete(s.busy, name)
+			}
+		}
+	}
+	add(1)
+	return sync.OnceFunc(func() { add(-1) })
+}
+
+// settle measures the stores that a job has just had, and removes of all stores of the runner what exceeds the configured
+// size. Nobody waits for it.
+func (l *life) settle(ctx context.Context, used []string) {
+	if len(used) == 0 {
+		return
+	}
+	s, e := l.stores, l.entry
+	s.trim.Lock()
+	defer s.trim.Unlock()
+	own, _, err := l.engineFacts(ctx, e)
+	if err != nil {
+		l.log.Warn("could not measure the project's stored images", "error", err)
+		return
+	}
+	measure := func(volume string, at time.Time) storeRecord {
+		size, err := e.engine.Measure(ctx, own, []string{plan.Binary, "helper", "size"}, volume)
+		if err != nil {
+			l.log.Warn("could not measure a project's stored images", "error", err)
+		}
+		return storeRecord{Used: at, Size: size}
+	}
+	found, err := e.engine.Stores(ctx, map[string]string{"com.gitlab.gitlab-runner.runner.id": jobapi.ShortToken(e.config.Token.Reveal())})
+	if err != nil {
+		l.log.Warn("could not look for stored images that nobody uses", "error", err)
+		return
+	}
+	var all []dind.Stored
+	for _, volume := range found {
+		record, known := s.record(volume.Name)
+		switch {
+		case slices.Contains(used, volume.Name):
+			record = measure(volume.Name, time.Now())
+		case !known:
+			record = measure(volume.Name, volume.Created)
+		}
+		s.note(volume.Name, record)
+		all = append(all, dind.Stored{Volume: volume.Name, Size: record.Size, Used: record.Used, Busy: s.isBusy(volume.Store)})
+	}
+	for _, stored := range dind.Surplus(all, int64(e.config.Dind.StorageSizeCap)) {
+		removed, err := e.engine.RemoveStore(ctx, stored.Volume)
+		switch {
+		case err != nil:
+			l.log.Warn("could not remove stored images that exceed storage_size_cap", "volume", stored.Volume, "error", err)
+		case removed:
+			l.log.Info("stored images removed, since all together exceed storage_size_cap", "volume", stored.Volume, "size", stored.Size, "used", stored.Used)
+			s.drop(stored.Volume)
+		}
+	}
+	if err := s.save(); err != nil {
+		l.log.Warn("the order in which stored images are removed may be lost with this process", "error", err)
+	}
+}
+
+func (s *stores) record(volume string) (storeRecord, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, known := s.records[volume]
+	return r, known
+}
+
+func (s *stores) note(volume string, r storeRecord) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records[volume] = r
+}
+
+func (s *stores) drop(volume string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.records, volume)
+}
+
+func (s *stores) isBusy(store string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy[store] > 0
+}
+
+// save writes the file anew, whole or not at all.
+func (s *stores) save() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text, err := json.Marshal(s.records)
+	if err != nil {
+		return err
+	}
+	temporary := s.path + ".new"
+	if err := os.WriteFile(temporary, text, 0o600); err != nil {
+		return fmt.Errorf("write when stored images were used last: %w", err)
+	}
+	return os.Rename(temporary, s.path)
+}
