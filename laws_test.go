@@ -47,7 +47,7 @@ func homes() map[string][]string {
 		"github.com/spf13/cobra":              {"cmd"},
 		"github.com/prometheus":               {"internal/status"},
 		"github.com/klauspost/compress":       {"internal/archive"},
-		"github.com/bmatcuk/doublestar":       {"internal/archive", "internal/plan"}, // plan: the globs of allowed_images
+		"github.com/bmatcuk/doublestar":       {"internal/archive", "internal/config", "internal/plan"}, // the globs of allowed_images
 		"github.com/minio/minio-go":           {"internal/cache"},
 		"github.com/coder/websocket":          {"internal/session", "internal/coordinator"}, // coordinator: the other end
 		"golang.org/x":                        {""},

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -35,15 +35,20 @@ type containers struct {
 
 // create makes a container of the job.
 func (s containers) create(ctx context.Context, c *Container, image string, interactive bool, labels map[string]string) (string, error) {
-	dns, err := addresses(c.Options.DNS)
+	host, err := hostConfig(c)
 	if err != nil {
 		return "", &ConfigError{err}
 	}
+	linked, err := linked(ctx, s.docker, c)
+	if err != nil {
+		return "", err
+	}
+	host.ExtraHosts = append(slices.Clone(host.ExtraHosts), linked...)
 	opts := client.ContainerCreateOptions{
 		Name:       c.Name,
 		Platform:   platform(c.Image.Platform),
 		Config:     config(c, image, interactive, labels),
-		HostConfig: hostConfig(c, dns),
+		HostConfig: host,
 	}
 	opts.Config.Healthcheck = startCheck(s.docker.ClientVersion(), c.StartChecks)
 	if len(c.Networks) > 0 {
@@ -52,6 +57,11 @@ func (s containers) create(ctx context.Context, c *Container, image string, inte
 		opts.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
 			first.Network: {Aliases: first.Aliases},
 		}}
+	}
+	if mac := c.Options.MACAddress; mac != "" && knowsMAC(s.docker) {
+		if err := setMAC(&opts, mac); err != nil {
+			return "", &ConfigError{err}
+		}
 	}
 	res, err := s.docker.ContainerCreate(ctx, opts)
 	switch {
@@ -80,42 +90,6 @@ func config(c *Container, image string, interactive bool, labels map[string]stri
 	}
 }
 
-func hostConfig(c *Container, dns []netip.Addr) *container.HostConfig {
-	o := c.Options
-	h := &container.HostConfig{
-		Binds: c.Binds, Privileged: c.Privileged, NetworkMode: container.NetworkMode(c.Mode), LogConfig: logConfig(),
-		DNS: dns, DNSSearch: o.DNSSearch, ExtraHosts: o.ExtraHosts,
-		CapAdd: o.CapAdd, CapDrop: o.CapDrop, SecurityOpt: o.SecurityOpt,
-		Runtime: o.Runtime, Tmpfs: o.Tmpfs, Sysctls: o.Sysctls, ShmSize: o.ShmSize,
-		Resources: container.Resources{
-			Memory: o.Memory, MemorySwap: o.MemorySwap, MemoryReservation: o.MemoryReservation,
-			NanoCPUs: o.NanoCPUs, CPUShares: o.CPUShares, CpusetCpus: o.CpusetCPUs,
-		},
-	}
-	if o.Init {
-		h.Init = &o.Init
-	}
-	for _, d := range o.Devices {
-		h.Devices = append(h.Devices, container.DeviceMapping{PathOnHost: d.Host, PathInContainer: d.Container, CgroupPermissions: d.Permissions})
-	}
-	for _, u := range o.Ulimits {
-		h.Ulimits = append(h.Ulimits, &container.Ulimit{Name: u.Name, Soft: u.Soft, Hard: u.Hard})
-	}
-	return h
-}
-
-func addresses(list []string) ([]netip.Addr, error) {
-	var out []netip.Addr
-	for _, s := range list {
-		a, err := netip.ParseAddr(s)
-		if err != nil {
-			return nil, fmt.Errorf("dns entry %q is not an IP address", s)
-		}
-		out = append(out, a)
-	}
-	return out, nil
-}
-
 func (s containers) start(ctx context.Context, id, name string) error {
 	if _, err := s.docker.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		err = fmt.Errorf("start container %s: %w", name, err)
@@ -141,7 +115,11 @@ func (s containers) kill(ctx context.Context, id string) error {
 
 // remove removes a container with its anonymous volumes; one that is gone, or going, is fine.
 func (s containers) remove(ctx context.Context, id string) error {
-	_, err := s.docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	return removeContainer(ctx, s.docker, id, true)
+}
+
+func removeContainer(ctx context.Context, docker *client.Client, id string, anonymous bool) error {
+	_, err := docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: anonymous})
 	if err != nil && !errdefs.IsNotFound(err) && !strings.Contains(err.Error(), "already in progress") {
 		return fmt.Errorf("remove container %s: %w", id, err)
 	}

@@ -180,8 +180,13 @@ func (j *Job) task(ctx context.Context, t Task) error {
 		section = j.log(t.Section, t.Title)
 		defer section.Close()
 	}
+	ctx, cancel := limited(ctx, t.Timeout, t.Section)
+	defer cancel()
 	code, err := j.engine.containers.exec(ctx, j.helper, j.plan.Helper.Command, append(t.Request, '\n'), section.Stream(1), section.Stream(2))
+	late, isLate := errors.AsType[*LimitError](err)
 	switch {
+	case isLate:
+		return late
 	case err != nil:
 		return fmt.Errorf("run %s in the helper: %w", t.Section, err)
 	case code != 0 && code == j.plan.Helper.Refusal:
@@ -238,7 +243,7 @@ func (j *Job) Remove(ctx context.Context) error {
 }
 
 func (j *Job) remove(ctx context.Context) error {
-	errs := []error{j.each(func(id string) error { return j.engine.containers.remove(ctx, id) })}
+	errs := []error{j.each(func(id string) error { return removeContainer(ctx, j.engine.docker, id, !j.plan.KeepAnonymous) })}
 	for _, v := range j.plan.Volumes {
 		if v.Temporary {
 			errs = append(errs, j.engine.volumes.remove(ctx, v.Name))

@@ -30,6 +30,9 @@ type Plan struct {
 	StepTimeout  time.Duration // all steps together (RUNNER_SCRIPT_TIMEOUT); 0 = the job's own limit only
 	AfterTimeout time.Duration // after_script (RUNNER_AFTER_SCRIPT_TIMEOUT)
 	AfterMatters bool          // a failing after_script fails the job (AFTER_SCRIPT_IGNORE_ERRORS=false)
+
+	PrepareTimeout time.Duration // containers and services, until all is up but the sources; 0 = the job's own limit only
+	KeepAnonymous  bool          // the volumes that images make by themselves stay when their containers are removed
 }
 
 // Network is the job's own bridge network.
@@ -44,9 +47,11 @@ type Volume struct {
 	Name      string
 	Labels    map[string]string // in addition to the plan's
 	Temporary bool              // removed with the job
-	Target    string            // absolute path at which the filling container mounts it
-	Open      bool              // its root gets mode 0777, so that any user of a job image can write there
-	Files     []File            // put into it before the first container that mounts it starts
+	Driver    string            // empty = the engine's own
+	DriverOps map[string]string
+	Target    string // absolute path at which the filling container mounts it
+	Open      bool   // its root gets mode 0777, so that any user of a job image can write there
+	Files     []File // put into it before the first container that mounts it starts
 }
 
 // File is one file for a volume.
@@ -93,15 +98,35 @@ type Attachment struct {
 // Options are the engine's options that the configuration passes through, named as in [runners.docker].
 type Options struct {
 	DNS, DNSSearch, ExtraHosts   []string
+	Links                        []string // container[:alias]: running containers that get an entry in the hosts file
 	CapAdd, CapDrop, SecurityOpt []string
+	GroupAdd, VolumesFrom        []string
 	Memory, MemorySwap           int64 // bytes; 0 = no limit
 	MemoryReservation, ShmSize   int64 // bytes
 	NanoCPUs, CPUShares          int64
-	CpusetCPUs, Runtime          string
+	CpusetCPUs, CpusetMems       string
+	CgroupParent                 string
+	Runtime, UsernsMode          string
+	PidMode, IpcMode             string
+	VolumeDriver                 string
+	MACAddress                   string // on the network that is joined at creation; engines before 25 (API 1.44) cannot
+	OomKillDisable               bool
+	OomScoreAdj                  int
+	GPUs                         *GPUs // nil = none
 	Devices                      []Device
+	DeviceCgroupRules            []string
 	Tmpfs, Sysctls               map[string]string
 	Ulimits                      []Ulimit
 	Init                         bool
+}
+
+// GPUs is a request for GPUs: a number (-1 = all) or devices by number or UUID.
+type GPUs struct {
+	Driver       string // empty = the engine's choice
+	Count        int
+	DeviceIDs    []string
+	Capabilities []string // in addition to gpu
+	Options      map[string]string
 }
 
 // Device is a host device for a container.
@@ -175,7 +200,8 @@ type Task struct {
 	Section, Title string // of the log; empty = the task is silent
 	Request        []byte
 	When           When
-	Optional       bool // a failure is the operator's business, not the job's
+	Timeout        time.Duration // 0 = the job's own limit only
+	Optional       bool          // a failure is the operator's business, not the job's
 }
 
 // Step is one stage in the build container: one start of it, the script on its shell's stdin.

@@ -16,8 +16,9 @@ const (
 // prepare starts the job. What an engine could not do for a moment is tried again, from nothing; what would fail again is
 // not.
 func (j *Job) prepare(ctx, steps context.Context) error {
+	begun := time.Now()
 	for attempt := 1; ; attempt++ {
-		err := j.start(ctx, steps)
+		err := j.start(ctx, steps, begun)
 		if err == nil || attempt == prepareAttempts || ctx.Err() != nil || steps.Err() != nil || !passing(err) {
 			return err
 		}
@@ -47,7 +48,8 @@ func passing(err error) bool {
 	_, config := errors.AsType[*ConfigError](err)
 	_, service := errors.AsType[*ServiceError](err)
 	_, exit := errors.AsType[*ExitError](err)
-	return !image && !config && !service && !exit && !errors.Is(err, errRefused)
+	_, late := errors.AsType[*LimitError](err)
+	return !late && !image && !config && !service && !exit && !errors.Is(err, errRefused)
 }
 
 // forget drops what a try left that is removed by now.

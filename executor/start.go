@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -32,8 +33,8 @@ type none struct{}
 //	                         └─ build container created, its shell waiting ─────┘
 //
 // job is the context of the whole job, which bounds the streams that stay open; cancel ends a start-up that the user
-// cancelled.
-func (j *Job) start(job, cancel context.Context) error {
+// cancelled. begun is when the preparation began, in its first attempt.
+func (j *Job) start(job, cancel context.Context, begun time.Time) error {
 	p := j.plan
 	s := &starter{Job: j, log: j.log("prepare_executor", `Preparing the "docker" executor`)}
 	s.log.Plain("Using Docker executor with image %s ...", p.Build.Image.Ref)
@@ -68,9 +69,13 @@ func (j *Job) start(job, cancel context.Context) error {
 		defer s.log.Close()
 		return all(ctx, parts)
 	})
+	needed := parts
 	if p.Helper != nil {
-		do(s.before)
+		helper := do(s.helperUp)
+		needed = append(needed, helper)
+		do(func(ctx context.Context) error { return s.before(ctx, helper) })
 	}
+	do(func(ctx context.Context) error { return inTime(ctx, p.PrepareTimeout, begun, needed) })
 	if err := g.group.Wait(); err != nil {
 		return err
 	}
@@ -152,6 +157,9 @@ func (s *starter) build(job, ctx context.Context) error {
 		return err
 	}
 	c.Options.ExtraHosts = append(slices.Clone(c.Options.ExtraHosts), hosts...)
+	if c.Options.MACAddress != "" && !knowsMAC(s.engine.docker) {
+		warn(s.log, "mac_address of [runners.docker] has no effect: the docker engine is older than 25.0")
+	}
 	defer s.graph.span("build container")()
 	id, err := s.create(ctx, &c, image.Create, true, "build")
 	if err != nil {
@@ -213,13 +221,20 @@ func early(b *Build, image resolved) bool {
 	return len(entrypoint) == 1 && slices.Contains(b.EarlyEntrypoints, entrypoint[0])
 }
 
-// before starts the helper and runs the tasks that come before the user's steps, in order.
-func (s *starter) before(ctx context.Context) error {
-	if _, err := s.volumes.get(ctx); err != nil {
-		return err
+// inTime fails the start-up when what it needs is not up within the limit.
+func inTime(ctx context.Context, limit time.Duration, begun time.Time, needed []*future[none]) error {
+	if limit <= 0 {
+		return nil
 	}
-	if err := s.helperUp(ctx); err != nil {
-		return fmt.Errorf("start the helper container: %w", err)
+	ctx, cancel := context.WithDeadlineCause(ctx, begun.Add(limit), &LimitError{Part: "the preparation of the job", Limit: limit})
+	defer cancel()
+	return all(ctx, needed)
+}
+
+// before runs the tasks that come before the user's steps, in order.
+func (s *starter) before(ctx context.Context, helper *future[none]) error {
+	if _, err := helper.get(ctx); err != nil {
+		return err
 	}
 	for _, t := range s.plan.Before {
 		done := s.graph.span(t.Section)
@@ -232,12 +247,18 @@ func (s *starter) before(ctx context.Context) error {
 }
 
 func (s *starter) helperUp(ctx context.Context) error {
+	if _, err := s.volumes.get(ctx); err != nil {
+		return err
+	}
 	defer s.graph.span("helper")()
 	s.log.Plain("Using helper image: %s", s.plan.OwnImage)
 	id, err := s.create(ctx, &s.plan.Helper.Container, s.plan.OwnImage, false, "predefined")
-	if err != nil {
-		return err
+	if err == nil {
+		s.helper = id
+		err = s.engine.containers.start(ctx, id, s.plan.Helper.Name)
 	}
-	s.helper = id
-	return s.engine.containers.start(ctx, id, s.plan.Helper.Name)
+	if err != nil {
+		return fmt.Errorf("start the helper container: %w", err)
+	}
+	return nil
 }

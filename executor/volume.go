@@ -25,7 +25,7 @@ type volumes struct {
 func (s volumes) create(ctx context.Context, v Volume, labels map[string]string) error {
 	all := typed(labels, "cache")
 	maps.Copy(all, v.Labels)
-	_, err := s.docker.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Labels: all})
+	_, err := s.docker.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Labels: all, Driver: v.Driver, DriverOpts: v.DriverOps})
 	if err != nil {
 		return fmt.Errorf("create volume %s for %s: %w", v.Name, v.Target, err)
 	}

@@ -47,11 +47,19 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "lced-runner",
 		Short:         "A GitLab runner for small boards, with docker-in-docker that just works",
-		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetVersionTemplate(versionText())
+	// cobra's own --version wants a template, and text/template in the program makes the linker keep every method of every
+	// type: the binary would have 7 MB more.
+	asked := root.Flags().BoolP("version", "v", false, "print the version")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !*asked {
+			return cmd.Help()
+		}
+		fmt.Fprint(cmd.OutOrStdout(), versionText())
+		return nil
+	}
 	flags := root.PersistentFlags()
 	flags.BoolVar(&g.debug, "debug", os.Getenv("RUNNER_DEBUG") == "true" || os.Getenv("RUNNER_DEBUG") == "1", "log everything (RUNNER_DEBUG)")
 	flags.StringVarP(&g.logLevel, "log-level", "l", os.Getenv("LOG_LEVEL"), "debug, info, warn or error; beats the configuration (LOG_LEVEL)")

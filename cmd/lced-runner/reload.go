@@ -132,15 +132,20 @@ func load(ctx context.Context, g *globals, flag string) (*watcher, error) {
 		return nil, err
 	}
 	seen, _ := stampOf(file) // what is wrong with it, its reader tells
-	c, warnings, err := config.Load(file, os.Getenv)
-	if err != nil {
-		return nil, err
+	c, warnings, wrong := config.Load(file, os.Getenv)
+	if wrong != nil && !c.Usable() {
+		return nil, wrong
 	}
 	if err := output.adopt(c); err != nil {
 		return nil, err
 	}
 	for _, w := range warnings {
 		log.Warn("configuration: " + w.String())
+	}
+	if wrong != nil { // in a runner's table: the others work
+		for line := range strings.Lines(wrong.Error()) {
+			log.Error("configuration: " + strings.TrimSpace(line))
+		}
 	}
 	return &watcher{file: file, log: log, output: output, current: c, seen: seen}, nil
 }

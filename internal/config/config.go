@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -39,6 +40,11 @@ type SessionServer struct {
 	ListenAddress    string        `key:"listen_address" check:"address" doc:"address of the terminals' server, host:port; empty means no web terminals"`
 	AdvertiseAddress string        `key:"advertise_address" check:"reachable" doc:"address by which GitLab reaches the terminals' server, host:port; empty means listen_address"`
 	Timeout          time.Duration `key:"session_timeout" unit:"s" doc:"seconds that a job whose script has ended waits for a terminal that is still open; 0 means the default"`
+}
+
+// Usable reports whether any runner can take jobs; c may be nil.
+func (c *Config) Usable() bool {
+	return c != nil && slices.ContainsFunc(c.Runners, func(r Runner) bool { return r.Disabled == "" })
 }
 
 // Level is LogLevel as slog knows it. fatal and panic show errors only, as nothing of ours is more important.

@@ -36,6 +36,9 @@ func (d *decoder) table(n *node, into reflect.Value, path string) {
 		seen[f.key] = e.line
 		switch {
 		case f.class != Honoured:
+			if f.oneof != nil || f.names != "" { // a value that gitlab-runner refuses
+				d.value(e.value, reflect.New(f.typ).Elem(), f, key)
+			}
 			if f.why != "" && !e.value.isZero() {
 				d.warn(e.line, key, "is accepted and ignored: %s", f.why)
 			}
@@ -157,6 +160,10 @@ func (d *decoder) integer(n *node, into reflect.Value, f field, key string) {
 		d.fail(n.line, key, "expected %d or more, found %s", least, n.text)
 		return
 	}
+	if most, err := strconv.ParseInt(f.max, 10, 64); err == nil && value > most {
+		d.fail(n.line, key, "expected %d or less, found %s", most, n.text)
+		return
+	}
 	into.SetInt(value)
 }
 
@@ -229,8 +236,12 @@ func (d *decoder) list(n *node, into reflect.Value, f field, key string) {
 		return
 	}
 	values := reflect.MakeSlice(into.Type(), 0, len(items))
-	for _, item := range items {
+	for i, item := range items {
 		value := newElement(into.Type().Elem())
+		if into.Type().Elem() == reflect.TypeFor[Runner]() {
+			d.runner = i + 1
+			defer func() { d.runner = 0 }()
+		}
 		d.value(item, value, f, key)
 		values = reflect.Append(values, value)
 	}
@@ -252,6 +263,10 @@ func (d *decoder) mapping(n *node, into reflect.Value, f field, key string) {
 	}
 	values := reflect.MakeMap(into.Type())
 	for _, e := range n.entries {
+		if err := check(f.names, e.key); err != nil {
+			d.fail(e.line, key, "%v, found %q", err, e.key)
+			continue
+		}
 		value := reflect.New(into.Type().Elem()).Elem()
 		d.value(e.value, value, f, key+"."+e.key)
 		values.SetMapIndex(reflect.ValueOf(e.key), value)

@@ -177,7 +177,8 @@ func (d *Draft) Runner(env func(string) string) (*Runner, error) {
 	d.root.kind = Table
 	(&decoder{p}).table(&d.root, reflect.ValueOf(&r).Elem(), "runners.")
 	if len(p.errors) == 0 {
-		p.runner(&r, &d.root, env)
+		r.expand(env)
+		p.validateRunner(&r, &d.root)
 	}
 	if _, err := p.result(); err != nil {
 		return nil, err

@@ -88,7 +88,8 @@ type field struct {
 	check         string   // name of a check in check.go
 	unit          string   // s or KiB: the file has an integer in that unit
 	also          string   // string: one string may stand for a list of one; integer: it may stand for a string
-	min           string   // least value of an integer
+	min, max      string   // least and greatest value of an integer
+	names         string   // name of a check in check.go, for the names in a table
 	flag, env     string   // names at registration that do not follow the rule, see registration
 	typ           reflect.Type
 	index         []int
@@ -102,7 +103,7 @@ func fieldsOf(t reflect.Type) []field {
 		sf := t.Field(i)
 		f := field{
 			key: sf.Tag.Get("key"), doc: sf.Tag.Get("doc"), why: sf.Tag.Get("why"), class: Honoured,
-			check: sf.Tag.Get("check"), unit: sf.Tag.Get("unit"), also: sf.Tag.Get("also"), min: sf.Tag.Get("min"),
+			check: sf.Tag.Get("check"), unit: sf.Tag.Get("unit"), also: sf.Tag.Get("also"), min: sf.Tag.Get("min"), max: sf.Tag.Get("max"), names: sf.Tag.Get("names"),
 			flag: sf.Tag.Get("flag"), env: sf.Tag.Get("env"),
 			typ: sf.Type, index: sf.Index, blank: sf.Name == "_",
 		}

@@ -50,7 +50,7 @@ func TestForeignKeysAreKnown(t *testing.T) {
 	keys := Keys()
 	for path, class := range map[string]Class{
 		"sentry_dsn": Ignored, "labels": Ignored, "machine": OtherExecutor, "experimental": Ignored,
-		"runners.cache.s3.RoleARN": Ignored, "runners.cache.gcs.BucketName": Ignored, "runners.kubernetes": OtherExecutor, "runners.ssh": OtherExecutor, "runners.docker.gpus": NotYet,
+		"runners.cache.s3.RoleARN": Ignored, "runners.cache.gcs.BucketName": Ignored, "runners.kubernetes": OtherExecutor, "runners.ssh": OtherExecutor, "runners.docker.isolation": Ignored,
 	} {
 		if !slices.ContainsFunc(keys, func(k Key) bool { return k.Path == path && k.Class == class }) {
 			t.Errorf("%s is not in the table as %q", path, class)

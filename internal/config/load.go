@@ -9,7 +9,8 @@ import (
 	"reflect"
 )
 
-// Load reads the configuration file at path, as Parse does.
+// Load reads the configuration file at path, as Parse does, and what it refers to beside itself: certificates in certs/,
+// and seccomp profiles.
 func Load(path string, env func(string) string) (*Config, []Warning, error) {
 	data, err := os.ReadFile(path)
 	switch {
@@ -20,23 +21,29 @@ func Load(path string, env func(string) string) (*Config, []Warning, error) {
 	case err != nil:
 		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return Parse(data, path, env)
+	return parse(data, path, env, surroundings)
 }
 
 // Parse reads a configuration file's content: YAML if file ends in .yaml or .yml, else TOML. env gives the variables
 // that url and token name. The warnings are for the operator's log and come with an error too. The error joins all that
-// is wrong, each part an *Error; Config is nil then.
+// is wrong, each part an *Error. Config is nil then, unless all that is wrong is in [[runners]] tables: these are Disabled
+// in it, and whoever would rather run the others than none may.
 func Parse(data []byte, file string, env func(string) string) (*Config, []Warning, error) {
-	p := &problems{file: file}
-	c := p.parse(bytes.TrimPrefix(data, []byte("\ufeff")), env) // editors on Windows put a byte order mark first
-	warnings, err := p.result()
-	if err != nil {
-		return nil, warnings, err
-	}
-	return c, warnings, nil
+	return parse(data, file, env, func(*problems, *Runner, *node) {})
 }
 
-func (p *problems) parse(data []byte, env func(string) string) *Config {
+// parse is Parse with a look at what each usable runner refers to.
+func parse(data []byte, file string, env func(string) string, look func(*problems, *Runner, *node)) (*Config, []Warning, error) {
+	p := &problems{file: file}
+	c := p.parse(bytes.TrimPrefix(data, []byte("\ufeff")), env, look) // editors on Windows put a byte order mark first
+	if p.broken(0) != nil {
+		c = nil
+	}
+	warnings, err := p.result()
+	return c, warnings, err
+}
+
+func (p *problems) parse(data []byte, env func(string) string, look func(*problems, *Runner, *node)) *Config {
 	root := p.tree(data)
 	if root == nil {
 		return nil
@@ -44,9 +51,10 @@ func (p *problems) parse(data []byte, env func(string) string) *Config {
 	c := Default()
 	(&decoder{p}).table(root, reflect.ValueOf(c).Elem(), "")
 	c.fillZeros()
-	if len(p.errors) == 0 { // a value that could not be read must not be called missing
-		p.validate(c, root, env)
+	if p.broken(0) != nil { // the list of runners may not be one
+		return nil
 	}
+	p.validate(c, root, env, look)
 	return c
 }
 

@@ -14,6 +14,8 @@ type Warning struct {
 	Text string // what is wrong and what to do
 	// Unknown is set for a key that no version of the configuration has: most likely a typing error.
 	Unknown bool
+
+	runner int // from 1: the [[runners]] table that it is about; 0 for the whole file
 }
 
 // String is file:line: key: text.
@@ -37,6 +39,7 @@ func (e *Error) Error() string { return Warning(*e).String() }
 // problems collects what is wrong with one file.
 type problems struct {
 	file     string
+	runner   int // the [[runners]] table, from 1, that is being looked at; 0 for what is outside them
 	warnings []Warning
 	errors   []*Error
 }
@@ -52,7 +55,17 @@ func (p *problems) unknown(line int, key, hint string) {
 }
 
 func (p *problems) fail(line int, key, format string, args ...any) {
-	p.errors = append(p.errors, &Error{File: p.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
+	p.errors = append(p.errors, &Error{File: p.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...), runner: p.runner})
+}
+
+// broken is the first error in a [[runners]] table, by its number from 1; nil if there is none.
+func (p *problems) broken(runner int) *Error {
+	for _, e := range p.errors {
+		if e.runner == runner {
+			return e
+		}
+	}
+	return nil
 }
 
 // result returns all warnings and all errors in the order of the file; several errors print one per line.

@@ -34,6 +34,9 @@ type Runner struct {
 	PostGetSourcesScript string        `key:"post_get_sources_script" doc:"run in the helper after git"`
 	PreBuildScript       string        `key:"pre_build_script" doc:"run before the job's script, in the same shell"`
 	PostBuildScript      string        `key:"post_build_script" doc:"run after the job's script, in the same shell"`
+	Shell                string        `key:"shell" oneof:"bash|sh|pwsh|powershell|cmd" doc:"bash or sh: scripts run in bash where the image has it, else in sh; with another the runner takes no jobs"`
+	PrepareTimeout       time.Duration `key:"prepare_timeout" doc:"how long containers and services may take to start; 0 or more than the job's timeout means that"`
+	GetSourcesTimeout    time.Duration `key:"get_sources_timeout" doc:"how long git may take, with all its attempts; 0 or more than the job's timeout means that"`
 	DebugTraceDisabled   bool          `key:"debug_trace_disabled" doc:"jobs may not switch CI_DEBUG_TRACE and CI_DEBUG_SERVICES on"`
 
 	SafeDirectoryCheckout bool            `key:"safe_directory_checkout" doc:"tell git that the checkout is safe whoever owns it"`
@@ -52,9 +55,6 @@ type Runner struct {
 	// Disabled says why this runner takes no jobs; empty means that it does.
 	Disabled string
 
-	_ notYet[time.Duration]      `key:"prepare_timeout" doc:"time limit for starting containers"`
-	_ notYet[time.Duration]      `key:"get_sources_timeout" doc:"time limit for git"`
-	_ ignored[string]            `key:"shell" why:"scripts run in bash where the image has it, else in sh" doc:"shell that the scripts are written for"`
 	_ ignored[map[string]string] `key:"labels" flag:"-" why:"metrics and logs have fixed labels" doc:"labels of metrics and logs"`
 	_ ignored[bool]              `key:"proxy_exec" why:"secrets are masked without a proxy" doc:"masking proxy"`
 	_ ignored[string]            `key:"step_runner_image" env:"STEP_RUNNER_IMAGE" why:"native steps are not supported" doc:"image of the step runner"`

@@ -11,15 +11,27 @@ import (
 )
 
 // validate checks what spans several keys, for each runner. root gives the lines.
-func (p *problems) validate(c *Config, root *node, env func(string) string) {
+func (p *problems) validate(c *Config, root *node, env func(string) string, look func(*problems, *Runner, *node)) {
 	if len(c.Runners) == 0 {
 		p.warn(0, "", "there is no [[runners]] table, so there is nothing to do: add one with the url of your GitLab and the token of a runner made there")
 	}
 	p.sessionServer(&c.SessionServer, root.child("session_server"))
 	tables := root.child("runners")
 	for i := range c.Runners {
-		p.runner(&c.Runners[i], tables.items[i], env)
+		r, n := &c.Runners[i], tables.items[i]
+		p.runner = i + 1
+		r.expand(env)
+		if p.broken(p.runner) == nil { // a value that could not be read must not be called missing
+			p.validateRunner(r, n)
+		}
+		if r.Disabled == "" && p.broken(p.runner) == nil {
+			look(p, r, n)
+		}
+		if e := p.broken(p.runner); e != nil {
+			r.Disabled = e.Error()
+		}
 	}
+	p.runner = 0
 }
 
 // sessionServer switches the web terminals off where GitLab could never reach them, as gitlab-runner leaves it to be found out.
@@ -34,10 +46,14 @@ func (p *problems) sessionServer(s *SessionServer, n *node) {
 	}
 }
 
-func (p *problems) runner(r *Runner, n *node, env func(string) string) {
+// expand puts the variables of the runner's environment into url and token.
+func (r *Runner) expand(env func(string) string) {
 	r.RawURL, r.RawToken = r.URL, r.Token
 	r.URL = os.Expand(r.URL, env)
 	r.Token = jobapi.Secret(os.Expand(r.Token.Reveal(), env))
+}
+
+func (p *problems) validateRunner(r *Runner, n *node) {
 	if r.Disabled = r.unusable(); r.Disabled != "" {
 		p.warn(n.line, "runners", "this runner takes no jobs: %s", r.Disabled)
 		return
@@ -52,6 +68,7 @@ func (p *problems) runner(r *Runner, n *node, env func(string) string) {
 		p.warn(docker.line, "runners.docker.image", "is missing: jobs that name no image will fail")
 	}
 	p.volumes(r.Docker.Volumes, docker.child("volumes"))
+	p.conflicts(r, docker)
 	if table := n.child("cache"); table != nil {
 		if why := r.Cache.Unusable(); why != "" {
 			p.warn(table.line, "runners.cache", "is not used, caches are kept on this machine: %s", why)
@@ -67,6 +84,8 @@ func (r *Runner) unusable() string {
 	switch {
 	case !strings.EqualFold(r.Executor, "docker"):
 		return `its executor is "` + r.Executor + `", and lced-runner has "docker" only`
+	case r.Shell != "" && r.Shell != "bash" && r.Shell != "sh":
+		return `its shell is "` + r.Shell + `", and lced-runner has "bash" and "sh" only`
 	case strings.TrimSpace(r.Token.Reveal()) == "" && r.RawToken != "":
 		return "its token is empty once the variables of the runner's environment are put in"
 	case strings.TrimSpace(r.Token.Reveal()) == "":

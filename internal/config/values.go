@@ -90,6 +90,9 @@ func (u *Ulimit) UnmarshalText(text []byte) error {
 	if errors.Join(errSoft, errHard) != nil {
 		return errors.New(`expected "soft" or "soft:hard" in whole numbers, such as "1024:4096"`)
 	}
+	if u.Hard >= 0 && (u.Soft > u.Hard || u.Soft < 0) {
+		return errors.New("expected a soft limit that is not above the hard one")
+	}
 	return nil
 }
 

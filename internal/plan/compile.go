@@ -119,12 +119,18 @@ func Compile(in Input) (*Compiled, error) {
 	if p.Services, err = makeServices(c, sidecars, vols); err != nil {
 		return nil, err
 	}
-	p.Build = makeBuild(c, image, sidecars, vols)
+	if p.Build, err = makeBuild(c, image, sidecars, vols); err != nil {
+		return nil, err
+	}
 	p.Network = makeNetwork(c, p)
 	if err := makeTasks(c, p, vols); err != nil {
 		return nil, err
 	}
 	makeSteps(c, p)
+	p.PrepareTimeout = limitOf(c, "prepare_timeout", c.Runner.PrepareTimeout)
+	if p.KeepAnonymous = c.Runner.Docker.VolumeKeep; p.KeepAnonymous {
+		c.warn("volume_keep of [runners.docker] is set: the volumes of the images of this job stay on the engine")
+	}
 	p.Notes = sidecars.notes()
 	return &Compiled{
 		Plan: p, Masks: c.masks(), Warnings: c.warnings,

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -72,14 +71,18 @@ func matches(globs []string, name string) bool {
 	})
 }
 
-func makeBuild(c *compiler, img executor.Image, s *sidecars, vols *volumes) executor.Build {
+func makeBuild(c *compiler, img executor.Image, s *sidecars, vols *volumes) (executor.Build, error) {
 	d := &c.Runner.Docker
+	user, err := userOf(c)
+	if err != nil {
+		return executor.Build{}, err
+	}
 	b := executor.Build{
 		Container: executor.Container{
 			Name: c.names.unique + "-build", Image: img, Env: c.vars.env(false),
-			Hostname: hostnameOf(c), User: userOf(c),
+			Hostname: hostnameOf(c), User: user,
 			Privileged: d.Privileged && matches(d.AllowedPrivilegedImages, img.Ref),
-			Binds:      vols.build, Labels: containerLabels(c, false), Options: makeOptions(c, d.Tmpfs),
+			Binds:      vols.build, Labels: containerLabels(c, false), Options: buildOptions(c),
 		},
 	}
 	// Images of databases have an entrypoint of the same name, which does not just exec its arguments.
@@ -88,7 +91,7 @@ func makeBuild(c *compiler, img executor.Image, s *sidecars, vols *volumes) exec
 	}
 	b.Entrypoint = entrypointOf(c, c.Job.Image.Entrypoint)
 	aliases := []string{"build", b.Name}
-	switch mode := d.NetworkMode; {
+	switch mode := networkMode(c); {
 	case mode == "":
 		b.Networks = []executor.Attachment{{Network: c.names.network, Aliases: aliases}}
 	case !userNetwork(mode):
@@ -98,22 +101,40 @@ func makeBuild(c *compiler, img executor.Image, s *sidecars, vols *volumes) exec
 	default:
 		b.Networks = []executor.Attachment{{Network: mode, Aliases: aliases}}
 	}
-	if d.NetworkMode == "bridge" && s.any() {
+	if networkMode(c) == "bridge" && s.any() {
 		// The default bridge has no name server; a second network beside it has.
 		b.Mode, b.Networks = "", []executor.Attachment{{Network: c.names.network, Aliases: aliases}, {Network: "bridge"}}
 	}
-	return b
+	return b, nil
 }
 
-// userOf is the configuration's, which beats the job's.
-func userOf(c *compiler) string {
-	if c.Runner.Docker.User != "" {
-		return c.Runner.Docker.User
+// networkMode is the configuration's. Links are to containers on the default bridge, so a configuration with links and
+// without a mode means that network, which is gitlab-runner's default.
+func networkMode(c *compiler) string {
+	if d := &c.Runner.Docker; d.NetworkMode != "" || len(d.Links) == 0 {
+		return d.NetworkMode
 	}
-	return c.vars.expand(c.Job.Image.ExecutorOpts.Docker.User)
+	return "bridge"
 }
 
+// userOf is the configuration's, which beats the job's, if it is allowed.
+func userOf(c *compiler) (string, error) {
+	d := &c.Runner.Docker
+	user := d.User
+	if user == "" {
+		user = c.vars.expand(c.Job.Image.ExecutorOpts.Docker.User)
+	}
+	if user != "" && len(d.AllowedUsers) > 0 && !slices.Contains(d.AllowedUsers, user) {
+		return "", refuse("user %q is not an allowed user: %v (allowed_users in [runners.docker])", user, d.AllowedUsers)
+	}
+	return user, nil
+}
+
+// hostnameOf is empty for a container in the network of another, which has its name from that.
 func hostnameOf(c *compiler) string {
+	if strings.HasPrefix(c.Runner.Docker.NetworkMode, "container:") {
+		return ""
+	}
 	if c.Runner.Docker.Hostname != "" {
 		return c.Runner.Docker.Hostname
 	}
@@ -131,27 +152,6 @@ func entrypointOf(c *compiler, asked []string) []string {
 // userNetwork reports whether network_mode names a network of the operator's.
 func userNetwork(mode string) bool {
 	return mode != "" && mode != "host" && mode != "none" && mode != "bridge" && mode != "default" && !strings.HasPrefix(mode, "container:")
-}
-
-// makeOptions are the engine's options from the configuration.
-func makeOptions(c *compiler, tmpfs map[string]string) executor.Options {
-	d := &c.Runner.Docker
-	o := executor.Options{
-		DNSSearch: d.DNSSearch, ExtraHosts: d.ExtraHosts, CapAdd: d.CapAdd, CapDrop: d.CapDrop, SecurityOpt: d.SecurityOpt,
-		Memory: int64(d.Memory), MemorySwap: int64(d.MemorySwap), MemoryReservation: int64(d.MemoryReservation), ShmSize: d.ShmSize,
-		NanoCPUs: int64(d.CPUs), CPUShares: d.CPUShares, CpusetCPUs: d.CPUSetCPUs, Runtime: d.Runtime, Tmpfs: tmpfs, Sysctls: d.Sysctls,
-		Init: c.vars.bool("FF_USE_INIT_WITH_DOCKER_EXECUTOR", false),
-	}
-	for _, a := range d.DNS {
-		o.DNS = append(o.DNS, a.String())
-	}
-	for _, dev := range d.Devices {
-		o.Devices = append(o.Devices, executor.Device{Host: dev.HostPath, Container: dev.ContainerPath, Permissions: dev.Permissions})
-	}
-	for _, name := range slices.Sorted(maps.Keys(d.Ulimit)) {
-		o.Ulimits = append(o.Ulimits, executor.Ulimit{Name: name, Soft: d.Ulimit[name].Soft, Hard: d.Ulimit[name].Hard})
-	}
-	return o
 }
 
 // makeNetwork is the job's own, where any container lives on it.

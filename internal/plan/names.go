@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -56,6 +57,12 @@ func (n names) store(key string, protected bool) string {
 		return n.reusable + "-protected-store-" + key
 	}
 	return n.reusable + "-store-" + key
+}
+
+// directory is where a cache lies below cache_dir of [runners.docker], in place of a volume that outlives the job.
+func (n names) directory(destination string, protected bool) string {
+	name := strings.TrimPrefix(n.volume(destination, false, protected), n.reusable+"-cache-")
+	return path.Join(n.reusable, name)
 }
 
 // makeLabels are gitlab-runner's and the one that makes a thing ours (docker-executor contract 2.3).

@@ -68,6 +68,15 @@ func durationOf(c *compiler, name string, def time.Duration) time.Duration {
 	return d
 }
 
+// limitOf is a time limit of the configuration; one that the job's own is below of has no effect.
+func limitOf(c *compiler, key string, limit time.Duration) time.Duration {
+	if job := Timeout(c.Job); limit > job {
+		c.warn("%s of the runner's configuration is %v, longer than the job's timeout of %v: ignored", key, limit, job)
+		return 0
+	}
+	return limit
+}
+
 // scriptHead is the beginning of every script: variables, those that earlier scripts left in GITLAB_ENV, and the directory.
 func scriptHead(c *compiler) string {
 	var b strings.Builder

@@ -64,10 +64,6 @@ func makeService(c *compiler, index int, one service, vols *volumes) (executor.S
 		return executor.Service{}, err
 	}
 	name := strings.NewReplacer("/", "__", ":", "_").Replace(imageName(one.image.Name))
-	o := makeOptions(c, d.ServicesTmpfs)
-	// Limits, capabilities and devices are for the build container; services have keys of their own.
-	o.CapAdd, o.CapDrop, o.SecurityOpt, o.Devices, o.Ulimits, o.Sysctls = nil, nil, nil, nil, nil, nil
-	o.Memory, o.MemorySwap, o.MemoryReservation, o.NanoCPUs, o.CPUShares, o.CpusetCPUs = 0, 0, 0, 0, 0, ""
 	svc := executor.Service{
 		Title:   one.image.Name,
 		Aliases: one.aliases,
@@ -76,11 +72,11 @@ func makeService(c *compiler, index int, one service, vols *volumes) (executor.S
 			Entrypoint: entrypointOf(c, one.image.Entrypoint), Cmd: one.image.Command,
 			User: c.vars.expand(one.image.ExecutorOpts.Docker.User), Env: withVariables(c.vars.env(true), one.vars),
 			Privileged: servicesPrivileged(c) && matches(d.AllowedPrivilegedServices, one.image.Name),
-			Binds:      vols.service, Labels: containerLabels(c, true), Options: o,
+			Binds:      vols.service, Labels: containerLabels(c, true), Options: serviceOptions(c, one.image.Name),
 		},
 	}
 	svc.Labels["com.gitlab.gitlab-runner.service"], svc.Labels["com.gitlab.gitlab-runner.service.version"] = imageName(one.image.Name), version(one.image.Name)
-	switch mode := d.NetworkMode; {
+	switch mode := networkMode(c); {
 	case mode == "":
 		svc.Networks = []executor.Attachment{{Network: c.names.network, Aliases: one.aliases}}
 	case userNetwork(mode):
@@ -136,7 +132,7 @@ func makeSidecar(c *compiler, svc *executor.Service, sc dind.Sidecar, setup dind
 		Timeout: c.Runner.Dind.WaitTimeout, Must: true,
 	}
 	svc.Store = makeStore(c, sc.Storage)
-	if setup.ExtraHosts || userNetwork(c.Runner.Docker.NetworkMode) {
+	if setup.ExtraHosts || userNetwork(networkMode(c)) {
 		svc.HostAliases = sc.Aliases
 	}
 	if setup.StaleSocket != "" {

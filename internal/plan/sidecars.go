@@ -47,7 +47,7 @@ func decideDind(c *compiler, buildImage string) (*sidecars, error) {
 	job := dind.Job{
 		Mode: c.Runner.Dind.Mode, Privileged: sidecarPrivileged(c, s.services), Runtime: d.Runtime,
 		Image: c.Runner.Dind.Image, Args: c.Runner.Dind.Args, Storage: c.Runner.Dind.Storage, BuildImage: buildImage,
-		Variables: c.vars.lookup, NetworkMode: d.NetworkMode,
+		Variables: c.vars.lookup, NetworkMode: networkMode(c),
 		Volumes: []dind.Mount{{Source: "builds", Destination: c.dirs.builds}},
 		Host: dind.Host{
 			MTU: c.Facts.MTU, DNS: c.Facts.DNS, DNSSearch: c.Facts.DNSSearch, Mirrors: c.Facts.Mirrors,

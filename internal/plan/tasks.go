@@ -44,7 +44,7 @@ func makeTasks(c *compiler, p *executor.Plan, vols *volumes) error {
 		task        executor.Task
 	}{
 		{helper.StagePrepare, "Preparing environment", &p.Before, executor.Task{}},
-		{helper.StageGetSources, "Getting source from Git repository", &p.Before, executor.Task{}},
+		{helper.StageGetSources, "Getting source from Git repository", &p.Before, executor.Task{Timeout: limitOf(c, "get_sources_timeout", c.Runner.GetSourcesTimeout)}},
 		{helper.StageRestoreCache, "Restoring cache", &p.Before, executor.Task{}},
 		{helper.StageDownload, "Downloading artifacts", &p.Before, executor.Task{}},
 		{helper.StageArchiveCache, "Saving cache for successful job", &p.Finally, executor.Task{When: executor.OnSuccess}},
@@ -104,20 +104,15 @@ func requests(c *compiler, vols *volumes, cs *caches) map[string]helper.Request 
 
 // makeHelper is the container of the stages.
 func makeHelper(c *compiler, vols *volumes) *executor.Helper {
-	d := &c.Runner.Docker
-	o := executor.Options{DNSSearch: d.DNSSearch, ExtraHosts: d.ExtraHosts}
-	for _, a := range d.DNS {
-		o.DNS = append(o.DNS, a.String())
-	}
 	h := &executor.Helper{
 		Command: []string{Binary, "helper", "stage"}, Refusal: helper.ExitBadRequest,
 		Container: executor.Container{
 			Name: c.names.unique + "-predefined", Hostname: hostnameOf(c),
-			Entrypoint: []string{Binary}, Cmd: []string{"helper", "idle"}, Binds: vols.helper, Options: o, Mode: "bridge",
+			Entrypoint: []string{Binary}, Cmd: []string{"helper", "idle"}, Binds: vols.helper, Options: helperOptions(c), Mode: "bridge",
 		},
 	}
 	// Where the configuration names a network, GitLab may be reachable on that one only.
-	if mode := d.NetworkMode; userNetwork(mode) {
+	if mode := networkMode(c); userNetwork(mode) {
 		h.Mode, h.Networks = "", []executor.Attachment{{Network: mode}}
 	} else if mode != "" {
 		h.Mode = mode

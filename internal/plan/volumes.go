@@ -69,15 +69,23 @@ func destinationOf(c *compiler, v config.Volume) string {
 
 // addCache adds a volume of ours.
 func (vols *volumes) addCache(c *compiler, dest string, temporary bool) {
+	d := &c.Runner.Docker
 	protected := isProtected(c)
 	name := c.names.volume(dest, temporary, protected)
+	vols.open = append(vols.open, dest)
+	if d.CacheDir != "" && !temporary {
+		vols.everywhere(path.Join(d.CacheDir, c.names.directory(dest, protected)) + ":" + dest)
+		return
+	}
+	vols.everywhere(name + ":" + dest)
 	vols.create = append(vols.create, executor.Volume{
-		Name: name, Target: dest, Temporary: temporary,
+		Name: name, Target: dest, Temporary: temporary, Driver: d.VolumeDriver, DriverOps: d.VolumeDriverOps,
 		Labels: reusableLabels(dest, protected, !temporary),
 	})
-	vols.open = append(vols.open, dest)
-	// Every container has it, the helper too, wherever it is mounted: it makes the volume writable.
-	bind := name + ":" + dest
+}
+
+// everywhere gives a bind to every container, the helper too, wherever it is mounted: it makes the directory writable.
+func (vols *volumes) everywhere(bind string) {
 	vols.build, vols.service = append(vols.build, bind), append(vols.service, bind)
 	vols.sidecar, vols.helper = append(vols.sidecar, bind), append(vols.helper, bind)
 }

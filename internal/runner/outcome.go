@@ -45,6 +45,9 @@ func outcomeOf(err error, timeout time.Duration) outcome {
 	case errors.Is(err, ErrInterrupted), errors.Is(err, context.Canceled):
 		return fail(jobapi.ReasonRunnerInterrupted, ": %v", ErrInterrupted)
 	}
+	if _, ok := errors.AsType[*executor.LimitError](err); ok {
+		return fail(jobapi.ReasonJobExecutionTimeout, ": %v", err)
+	}
 	if exit, ok := errors.AsType[*executor.ExitError](err); ok {
 		o := fail(jobapi.ReasonScriptFailure, ": exit code %d", exit.Code)
 		o.exitCode = exit.Code

@@ -33,6 +33,7 @@ func TestOutcome(t *testing.T) {
 		{"out of memory", &executor.ExitError{Code: 137, OOMKilled: true}, outcome{jobapi.StateFailed, "script_failure", 137, "Job failed: exit code 137"}},
 		{"timeout of the job", errTimeout, failed("job_execution_timeout", "Job failed: execution took longer than 1h0m0s seconds")},
 		{"timeout of the script", executor.ErrStepTimeout, failed("job_execution_timeout", "Job failed: the script took longer than its own timeout")},
+		{"timeout of a part", &executor.LimitError{Part: "get_sources", Limit: time.Minute}, failed("job_execution_timeout", "Job failed: get_sources took longer than 1m0s")},
 		{"canceled", executor.ErrCanceled, failed("job_canceled", "Job failed: canceled")},
 		{"ended in GitLab", errOver, failed("job_canceled", "Job failed: canceled")},
 		{"runner stopped", ErrInterrupted, failed("runner_interrupted", "Job failed: aborted: terminated")},
