@@ -90,20 +90,6 @@ func config(c *Container, image string, interactive bool, labels map[string]stri
 	}
 }
 
-func (s containers) start(ctx context.Context, id, name string) error {
-	if _, err := s.docker.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
-		err = fmt.Errorf("start container %s: %w", name, err)
-		// The runtime's own words for a command, user, mount or architecture that cannot be: trying again cannot help.
-		for _, text := range []string{"executable file not found", "exec format error", "no such file or directory", "unable to find user"} {
-			if strings.Contains(err.Error(), text) {
-				return &ConfigError{err}
-			}
-		}
-		return err
-	}
-	return nil
-}
-
 // kill ends a container at once; one that does not run is fine.
 func (s containers) kill(ctx context.Context, id string) error {
 	_, err := s.docker.ContainerKill(ctx, id, client.ContainerKillOptions{})
@@ -111,6 +97,13 @@ func (s containers) kill(ctx context.Context, id string) error {
 		return fmt.Errorf("kill container %s: %w", id, err)
 	}
 	return nil
+}
+
+// dispose removes a container of ours that served for a moment, also when ctx has ended meanwhile.
+func dispose(ctx context.Context, s containers, id string) error {
+	ctx, cancel := steady(ctx)
+	defer cancel()
+	return s.remove(ctx, id)
 }
 
 // remove removes a container with its anonymous volumes; one that is gone, or going, is fine.

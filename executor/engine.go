@@ -24,6 +24,8 @@ type Engine struct {
 	containers containers
 	networks   networks
 	volumes    volumes
+	patience   patience
+	claims     claims
 
 	mu    sync.Mutex
 	facts *Facts
@@ -69,10 +71,10 @@ func Connect(ctx context.Context, c Connection) (*Engine, error) {
 		docker.Close()
 		return nil, fmt.Errorf("docker engine %s runs %s containers; this runner needs an engine for linux containers", c.Host, ping.OSType)
 	}
-	e := &Engine{docker: docker, host: c.Host, owner: c.Owner}
-	e.images.docker = docker
+	e := &Engine{docker: docker, host: c.Host, owner: c.Owner, patience: usualPatience()}
+	e.images = images{docker: docker, pulls: pulls{patience: e.patience}}
 	e.containers = containers{docker: docker, owner: c.Owner}
-	e.networks = networks{docker}
+	e.networks = networks{docker: docker, owner: c.Owner, claims: &e.claims}
 	e.volumes = volumes{docker: docker, containers: e.containers}
 	return e, nil
 }
@@ -87,9 +89,12 @@ var errSilent = errors.New("it did not answer for 20 seconds")
 
 // Ping asks whether the engine still answers.
 func (e *Engine) Ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, errSilent)
+	limited, cancel := context.WithTimeoutCause(ctx, e.patience.ping, errSilent)
 	defer cancel()
-	if _, err := e.docker.Ping(ctx, client.PingOptions{}); err != nil {
+	if _, err := e.docker.Ping(limited, client.PingOptions{}); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx) // that says nothing about the engine
+		}
 		// It may come back with another configuration.
 		e.mu.Lock()
 		e.facts = nil

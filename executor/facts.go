@@ -100,7 +100,7 @@ func (s containers) once(ctx context.Context, image string, command []string, ne
 	if err != nil {
 		return nil, err
 	}
-	defer s.remove(context.WithoutCancel(ctx), created.ID)
+	defer dispose(ctx, s, created.ID)
 	var out, errs bytes.Buffer
 	stream, err := s.attach(ctx, created.ID, &out, &errs)
 	if err != nil {
@@ -131,7 +131,7 @@ func (s containers) hostHas(ctx context.Context, image, dir string) bool {
 	if err != nil {
 		return false
 	}
-	_ = s.remove(context.WithoutCancel(ctx), created.ID)
+	_ = dispose(ctx, s, created.ID)
 	return true
 }
 

@@ -12,7 +12,16 @@ import (
 // fakeEngine is an engine that speaks HTTP and answers what handle says; the path is without the API version.
 func fakeEngine(t *testing.T, handle http.HandlerFunc) *Engine {
 	t.Helper()
+	return fakeEngineWith(t, func(http.ResponseWriter, *http.Request) bool { return false }, handle)
+}
+
+// fakeEngineWith asks first about every call, pings included, whether it was dealt with.
+func fakeEngineWith(t *testing.T, first func(http.ResponseWriter, *http.Request) bool, handle http.HandlerFunc) *Engine {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if first(w, r) {
+			return
+		}
 		if strings.HasSuffix(r.URL.Path, "/_ping") {
 			w.Header().Set("Api-Version", "1.41")
 			w.Header().Set("Ostype", "linux")

@@ -81,7 +81,9 @@ func (g *graph) breakdown() string {
 // steadyTimeout bounds a call to an engine that hangs.
 const steadyTimeout = 2 * time.Minute
 
+var errSlow = errors.New("the docker engine did not answer for 2 minutes")
+
 // steady is for calls that create something: cutting one off would leave it unknown whether the thing exists.
 func steady(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(context.WithoutCancel(ctx), steadyTimeout, errors.New("the docker engine did not answer for 2 minutes"))
+	return context.WithTimeoutCause(context.WithoutCancel(ctx), steadyTimeout, errSlow)
 }

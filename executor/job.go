@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -36,9 +35,22 @@ type Job struct {
 	containers []string // ids, in the order of creation
 }
 
-// NewJob prepares nothing yet.
+// NewJob prepares nothing yet, but claims what the plan names: until Remove nobody takes it for a leftover.
 func (e *Engine) NewJob(p *Plan, log Log) *Job {
+	e.claims.take(p.names()...)
 	return &Job{engine: e, plan: p, log: log, nonce: newNonce(), gate: newGate()}
+}
+
+// names are those of the plan's network and volumes.
+func (p *Plan) names() []string {
+	var names []string
+	if p.Network != nil {
+		names = append(names, p.Network.Name)
+	}
+	for _, v := range p.Volumes {
+		names = append(names, v.Name)
+	}
+	return names
 }
 
 // Causes for which the user's steps end early, as the cause of the context that Run takes as steps.
@@ -50,10 +62,13 @@ var (
 // Run obeys the plan. When it returns every container of the job is dead. ctx ends everything at once; steps ends the
 // user's steps only, after which after_script and the final tasks still run. The error is the first that matters: of the
 // start-up or a step, then of a final task.
-func (j *Job) Run(ctx, steps context.Context) error {
+func (j *Job) Run(ctx, steps context.Context) (err error) {
+	ctx, unwatch := j.engine.watch(ctx)
+	defer unwatch()
+	defer func() { err = j.engine.blame(err) }()
 	defer j.following.Wait()
 	defer j.kill(ctx)
-	err := j.prepare(ctx, steps)
+	err = j.prepare(ctx, steps)
 	ran := err == nil
 	if ran {
 		err = j.steps(ctx, steps)
@@ -203,11 +218,19 @@ func (j *Job) track(id string) {
 	j.containers = append(j.containers, id)
 }
 
-// cleanupTimeout bounds the removal of a job's things (docker-executor contract 2.11).
-const cleanupTimeout = 5 * time.Minute
+// cleanupTimeout bounds the removal of a job's things (docker-executor contract 2.11); an engine that hangs gets less, since
+// the job's slot waits for it.
+const (
+	cleanupTimeout     = 5 * time.Minute
+	cleanupHungTimeout = 20 * time.Second
+)
 
 func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(context.WithoutCancel(ctx), cleanupTimeout, errors.New("removing the job's containers took longer than 5 minutes"))
+	timeout := cleanupTimeout
+	if away(context.Cause(ctx)) {
+		timeout = cleanupHungTimeout
+	}
+	return context.WithTimeoutCause(context.WithoutCancel(ctx), timeout, fmt.Errorf("removing the job's containers took longer than %v", timeout))
 }
 
 // kill ends all containers: before the job's ending is told to GitLab nothing of it may run, or an old sidecar could hold
@@ -225,18 +248,15 @@ const removePause = time.Second
 // that is away, as while it restarts, is asked again and again until the end of ctx: nobody else would do it before the
 // runner's next start.
 func (j *Job) Remove(ctx context.Context) error {
+	defer j.engine.claims.drop(j.plan.names()...)
 	bound, cancel := cleanup(ctx)
 	defer cancel()
 	for {
 		err := j.remove(bound)
-		if !client.IsErrConnectionFailed(err) {
+		if !away(err) {
 			return err
 		}
-		select {
-		case <-time.After(removePause):
-		case <-ctx.Done():
-			return err
-		case <-bound.Done():
+		if ctx.Err() != nil || pause(bound, removePause) != nil {
 			return err
 		}
 	}

@@ -2,16 +2,22 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 )
 
 // networks makes and removes networks.
-type networks struct{ docker *client.Client }
+type networks struct {
+	docker *client.Client
+	owner  string
+	claims *claims
+}
 
 // create makes the job's own bridge network. The name is unique to the job; one of the same name is a leftover.
 func (n networks) create(ctx context.Context, spec *Network, labels map[string]string) error {
@@ -27,9 +33,56 @@ func (n networks) create(ctx context.Context, spec *Network, labels map[string]s
 	case err == nil:
 		return nil
 	case strings.Contains(err.Error(), "address pool"): // "pool among the defaults" before engine 26, "pools have been fully subnetted" since
-		return fmt.Errorf("create the job's network %s: the engine has no free subnet left (%w): remove unused networks with `docker network prune`, or give the engine more default-address-pools", spec.Name, err)
+		return fmt.Errorf("create the job's network %s: %w (%w): remove unused networks with `docker network prune`, or give the engine more default-address-pools", spec.Name, errNoSubnet, err)
 	}
 	return fmt.Errorf("create the job's network %s: %w", spec.Name, err)
+}
+
+// errNoSubnet says that all subnets of the engine's address pools are in use; by default there are about 30.
+var errNoSubnet = errors.New("the engine has no free subnet left")
+
+// A job that finds no subnet waits for networks of other jobs to end, for as long as a job's removal usually takes many times over.
+const (
+	subnetPause = 5 * time.Second
+	subnetTries = 24
+)
+
+// createPatiently makes the job's network. Where the engine's subnets are used up, those that no job of ours needs are freed,
+// and the job waits for others to end.
+func (n networks) createPatiently(ctx context.Context, spec *Network, labels map[string]string, log Section) error {
+	for try := 1; ; try++ {
+		steadily, cancel := steady(ctx)
+		err := n.create(steadily, spec, labels)
+		cancel()
+		if !errors.Is(err, errNoSubnet) || try == subnetTries {
+			return err
+		}
+		freed, freeErr := n.freeSubnets(ctx)
+		if try == 1 || freed > 0 {
+			warn(log, "%v: removed %d unused networks of this runner, and trying again for %v", errNoSubnet, freed, (subnetTries-time.Duration(try))*subnetPause)
+		}
+		if freed > 0 && freeErr == nil {
+			continue
+		}
+		if err := pause(ctx, subnetPause); err != nil {
+			return err
+		}
+	}
+}
+
+// freeSubnets removes the networks with our label on which there is nothing, and that no job needs.
+func (n networks) freeSubnets(ctx context.Context) (freed int, err error) {
+	list, err := n.docker.NetworkList(ctx, client.NetworkListOptions{Filters: ours(n.owner)})
+	for _, unused := range list.Items {
+		if n.claims.holds(unused.Name) {
+			continue
+		}
+		// What has endpoints the engine refuses to remove.
+		if _, removeErr := n.docker.NetworkRemove(ctx, unused.ID, client.NetworkRemoveOptions{}); removeErr == nil {
+			freed++
+		}
+	}
+	return freed, err
 }
 
 // remove removes what is still attached to the network, then the network.
@@ -39,8 +92,9 @@ func (n networks) remove(ctx context.Context, name string) error {
 		return nil
 	}
 	if err == nil {
-		for id := range res.Network.Containers {
-			_, _ = n.docker.NetworkDisconnect(ctx, name, client.NetworkDisconnectOptions{Container: id, Force: true})
+		for _, endpoint := range res.Network.Containers {
+			// By its name: an endpoint that a crash of the engine left behind has no container.
+			_, _ = n.docker.NetworkDisconnect(ctx, name, client.NetworkDisconnectOptions{Container: endpoint.Name, Force: true})
 		}
 	}
 	if _, err := n.docker.NetworkRemove(ctx, name, client.NetworkRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {

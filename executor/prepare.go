@@ -18,13 +18,13 @@ const (
 func (j *Job) prepare(ctx, steps context.Context) error {
 	begun := time.Now()
 	for attempt := 1; ; attempt++ {
-		err := j.start(ctx, steps, begun)
+		err := j.engine.blame(j.start(ctx, steps, begun))
 		if err == nil || attempt == prepareAttempts || ctx.Err() != nil || steps.Err() != nil || !passing(err) {
 			return err
 		}
 		section := j.log("prepare_executor", `Preparing the "docker" executor`)
 		warn(section, "Preparation failed: %v", err)
-		section.Plain("Will be retried in %v ...", preparePause)
+		section.Plain("Will be retried in %v, when the engine answers ...", preparePause)
 		section.Close()
 		j.kill(ctx)
 		if err := j.Remove(ctx); err != nil {
@@ -37,6 +37,9 @@ func (j *Job) prepare(ctx, steps context.Context) error {
 			return context.Cause(steps)
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		}
+		if err := j.engine.await(steps); err != nil {
+			return err
 		}
 	}
 }
@@ -52,8 +55,9 @@ func passing(err error) bool {
 	return !late && !image && !config && !service && !exit && !errors.Is(err, errRefused)
 }
 
-// forget drops what a try left that is removed by now.
+// forget drops what a try left that is removed by now, for the next try.
 func (j *Job) forget() {
+	j.engine.claims.take(j.plan.names()...)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.containers, j.shell, j.helper = nil, nil, ""

@@ -62,6 +62,8 @@ func classify(image string, err error) error {
 
 // pulls shares one pull of an image between all jobs that wait for it.
 type pulls struct {
+	patience patience
+
 	mu      sync.Mutex
 	running map[string]*pull
 }
@@ -89,7 +91,7 @@ func (p *pulls) pull(ctx context.Context, docker *client.Client, img Image) erro
 		go func() {
 			defer close(one.done)
 			defer cancel(nil)
-			one.err = pullOnce(pctx, docker, img)
+			one.err = p.pullOnce(pctx, docker, img)
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if p.running[key] == one {
@@ -117,17 +119,43 @@ func (p *pulls) pull(ctx context.Context, docker *client.Client, img Image) erro
 }
 
 // pullOnce reads the engine's progress to its end: status 200 does not mean success, an error may be in the stream.
-func pullOnce(ctx context.Context, docker *client.Client, img Image) error {
+func (p *pulls) pullOnce(ctx context.Context, docker *client.Client, img Image) error {
+	ctx, watch := watchProgress(ctx, p.patience)
+	defer watch.stop()
 	res, err := docker.ImagePull(ctx, img.Ref, pullOptions(img))
 	if err != nil {
-		return classify(img.Ref, err)
+		return pullError(ctx, img.Ref, err)
 	}
 	defer res.Close()
-	if err := res.Wait(ctx); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+	for m, err := range res.JSONMessages(ctx) {
+		switch {
+		case err != nil:
+			return pullError(ctx, img.Ref, err)
+		case m.Error != nil:
+			return classify(img.Ref, m.Error)
 		}
-		return classify(img.Ref, err)
+		watch.note(m)
+	}
+	if ctx.Err() != nil {
+		return pullError(ctx, img.Ref, ctx.Err())
 	}
 	return nil
+}
+
+// pullError tells what is to blame for the end of a pull: who cancelled it, the engine, or the registry.
+func pullError(ctx context.Context, image string, err error) error {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+		if _, stalled := errors.AsType[*ImageError](err); !stalled {
+			return err
+		}
+	}
+	if away(err) {
+		return fmt.Errorf("pull image %s: %w", image, err)
+	}
+	if stalled, ok := errors.AsType[*ImageError](err); ok {
+		stalled.Image = image
+		return stalled
+	}
+	return classify(image, err)
 }

@@ -206,3 +206,49 @@ func TestErrorInTheStream(t *testing.T) {
 		t.Errorf("got %v, want a missing image", err)
 	}
 }
+
+// TestStalledPull: a registry that says nothing any more is given up, and the sentence says so; one that repeats itself says
+// nothing either.
+func TestStalledPull(t *testing.T) {
+	t.Parallel()
+	var pulls atomic.Int32
+	e := fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		pulls.Add(1)
+		flusher := http.NewResponseController(w)
+		for r.Context().Err() == nil {
+			fmt.Fprintln(w, `{"status":"Downloading","id":"f00","progressDetail":{"current":4096,"total":9000}}`)
+			_ = flusher.Flush()
+			time.Sleep(time.Millisecond)
+		}
+	})
+	e.images.pulls.patience = patience{download: 20 * time.Millisecond, unpack: time.Hour}
+	err := e.images.pulls.pull(t.Context(), e.docker, Image{Ref: "example/image:1"})
+	stalled, ok := errors.AsType[*ImageError](err)
+	if !ok || stalled.Kind != ImageUnreachable {
+		t.Fatalf("error %v", err)
+	}
+	for _, want := range []string{"example/image:1", "the pull has stalled", "no progress for 20ms", "f00 Downloading 4096 of 9000 bytes"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the sentence %q lacks %q", err, want)
+		}
+	}
+}
+
+// TestPullOfAnEngineThatGoes: the end of the engine is not held against the registry.
+func TestPullOfAnEngineThatGoes(t *testing.T) {
+	t.Parallel()
+	e := fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"status":"Pulling from library/al`)
+		_ = http.NewResponseController(w).Flush()
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		conn.Close()
+	})
+	err := e.blame(e.images.pulls.pull(t.Context(), e.docker, Image{Ref: "example/image:1"}))
+	if _, ok := errors.AsType[*EngineError](err); !ok {
+		t.Errorf("error %v", err)
+	}
+}

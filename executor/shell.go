@@ -133,6 +133,8 @@ func (s *shell) verdict(ctx context.Context, m *marks, stage string, code int64,
 		return fmt.Errorf("%w: container %s ended with exit code %d before it took the script (%w)", errNothingRan, s.name, code, writeErr)
 	case !m.started:
 		return fmt.Errorf("%w: container %s ended with exit code %d and its shell ran nothing; the image needs a shell (sh or bash), and its entrypoint must exec its arguments", errNothingRan, s.name, code)
+	case code != 0 && killed(ctx, s.on.docker, s.id):
+		return fmt.Errorf("container %s was ended from outside (exit code %d), by `docker kill`, `docker stop` or an engine that stopped: its script did not reach its end", s.name, code)
 	case code != 0:
 		return &ExitError{Stage: stage, Code: int(code), OOMKilled: s.oomKilled(ctx)}
 	}
@@ -168,6 +170,8 @@ func (s *shell) interrupt(ctx context.Context) {
 	// A container that has ended meanwhile answers 409, one without sh fails: the kill below covers both.
 	_, _ = s.on.exec(ctx, s.id, []string{"sh", "-c", "kill -TERM -1"}, nil, io.Discard, io.Discard)
 	if _, err := s.exitCode(ctx); err != nil {
-		_ = s.on.kill(context.WithoutCancel(ctx), s.id)
+		ctx, cancel := steady(ctx)
+		defer cancel()
+		_ = s.on.kill(ctx, s.id)
 	}
 }

@@ -98,9 +98,7 @@ func (s *starter) createNetwork(ctx context.Context) error {
 		return nil
 	}
 	defer s.graph.span("network")()
-	ctx, cancel := steady(ctx)
-	defer cancel()
-	return s.engine.networks.create(ctx, s.plan.Network, s.plan.Labels)
+	return s.engine.networks.createPatiently(ctx, s.plan.Network, s.plan.Labels, s.log)
 }
 
 // createVolumes creates the job's volumes and fills those that have files.
@@ -177,8 +175,11 @@ func (s *starter) create(ctx context.Context, c *Container, image string, intera
 	ctx, cancel := steady(ctx)
 	defer cancel()
 	id, err := s.engine.containers.create(ctx, c, image, interactive, typed(s.plan.Labels, kind))
-	if id != "" {
+	switch {
+	case id != "":
 		s.track(id)
+	case away(err):
+		s.track(c.Name) // the engine may have made it, and only the answer was lost
 	}
 	return id, err
 }

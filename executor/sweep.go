@@ -11,7 +11,7 @@ import (
 // and volumes with it that were for one job; the reusable ones too if caches says so. gitlab-runner's labels alone never
 // suffice.
 func (e *Engine) Sweep(ctx context.Context, caches bool) error {
-	ours := client.Filters{}.Add("label", LabelOwner+"="+e.owner)
+	ours := ours(e.owner)
 	var errs []error
 	containers, err := e.docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
 	errs = append(errs, err)
@@ -35,3 +35,8 @@ func (e *Engine) Sweep(ctx context.Context, caches bool) error {
 
 // labelReusable is gitlab-runner's mark of volumes that outlive their job.
 const labelReusable = "com.gitlab.gitlab-runner.reusable"
+
+// ours selects what carries our label with this system id.
+func ours(owner string) client.Filters {
+	return client.Filters{}.Add("label", LabelOwner+"="+owner)
+}

@@ -52,7 +52,7 @@ func (s volumes) fill(ctx context.Context, name, ownImage string, vols []Volume,
 		return fmt.Errorf("create the container that fills volumes, from image %s: %w", ownImage, err)
 	}
 	defer func() {
-		if rerr := s.containers.remove(context.WithoutCancel(ctx), created.ID); err == nil {
+		if rerr := dispose(ctx, s.containers, created.ID); err == nil {
 			err = rerr
 		}
 	}()
