@@ -92,12 +92,7 @@ func goldenInput(t *testing.T, dir string) Input {
 	}
 	in.Runner = &c.Runners[0]
 	if in.Runner.Cache.Type != "" {
-		in.Cache = &CacheSigner{
-			Download: func(object string) (string, error) { return "https://s3.example.com/" + object + "?get", nil },
-			Upload: func(object, key string) (string, map[string]string, error) {
-				return "https://s3.example.com/" + object + "?put", map[string]string{"X-Key": key}, nil
-			},
-		}
+		in.Cache = testSigner()
 	}
 	if in.DockerAuth, err = os.ReadFile(filepath.Join(dir, "docker.json")); errors.Is(err, os.ErrNotExist) {
 		in.DockerAuth = nil
@@ -105,6 +100,16 @@ func goldenInput(t *testing.T, dir string) Input {
 		t.Fatal(err)
 	}
 	return in
+}
+
+// testSigner signs without a secret.
+func testSigner() *CacheSigner {
+	return &CacheSigner{
+		Download: func(object string) (string, error) { return "https://s3.example.com/" + object + "?get", nil },
+		Upload: func(object, key string) (string, map[string]string, error) {
+			return "https://s3.example.com/" + object + "?put", map[string]string{"X-Key": key}, nil
+		},
+	}
 }
 
 // testInput is an input with an empty job and the default configuration.

@@ -49,11 +49,16 @@ func (r *Runner) poll(ctx context.Context, p *poller, start func(*entry, *jobapi
 		now := p.entry() // the configuration may have been read again while GitLab held the request
 		s.forProject(now.config.Token, job.JobInfo.ProjectID)
 		start(now, job, s)
-		// There may be more where this came from: GitLab is asked again at once.
-		if e.config.StrictCheckInterval {
-			e.sleep(ctx, e.global.CheckInterval)
-		}
+		e.sleep(ctx, e.afterJob())
 	}
+}
+
+// afterJob is the pause after a job was received. There may be more where this came from, so GitLab is asked again at once.
+func (e *entry) afterJob() time.Duration {
+	if e.config.StrictCheckInterval {
+		return e.global.CheckInterval
+	}
+	return 0
 }
 
 // room is what must be left on the disk before a job is taken: some logs of the usual limit of 4 MiB, and the journal.

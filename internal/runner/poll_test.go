@@ -57,6 +57,18 @@ func TestBackOff(t *testing.T) {
 	}
 }
 
+func TestStrictCheckInterval(t *testing.T) {
+	t.Parallel()
+	e := pollEntry(7 * time.Second)
+	if got := e.afterJob(); got != 0 {
+		t.Errorf("pause of %v after a job, want none", got)
+	}
+	e.config.StrictCheckInterval = true
+	if got := e.afterJob(); got != 7*time.Second {
+		t.Errorf("pause of %v after a job, want the interval", got)
+	}
+}
+
 func TestUnhealthy(t *testing.T) {
 	t.Parallel()
 	const interval = 3 * time.Second
