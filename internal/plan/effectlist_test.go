@@ -12,11 +12,14 @@ func processEffects() []effect {
 	return []effect{
 		{key: "concurrent", shown: "internal/runner/slots_test.go TestSlotLimits"},
 		{key: "check_interval", shown: "internal/runner/poll_test.go TestBackOff"},
-		{key: "log_level", shown: "internal/config/keys_test.go TestLevel"},
-		{key: "log_format", shown: "internal/config/keys_test.go TestLevel"},
+		{key: "log_level", shown: "cmd/lced-runner/logging_test.go TestLogFollowsTheConfiguration"},
+		{key: "log_format", shown: "cmd/lced-runner/logging_test.go TestLogFollowsTheConfiguration"},
 		{key: "connection_max_age", shown: "jobapi/client_test.go TestConnectionMaxAge"},
 		{key: "shutdown_timeout", shown: "test/e2e/hungengine_test.go TestStopWithAHungEngine"},
-		{key: "lced.state_dir", shown: "internal/runner/reload_test.go TestReloadKeepsRunners"},
+		{key: "lced.state_dir", shown: "cmd/lced-runner/state_test.go TestStateDir"},
+		{key: "session_server.listen_address", shown: "test/e2e/terminal_test.go TestTerminal"},
+		{key: "session_server.advertise_address", shown: "internal/session/session_test.go TestTerminal"},
+		{key: "session_server.session_timeout", shown: "internal/session/session_test.go TestWait"},
 		{key: "runners.name", shown: "test/e2e/entries_test.go TestTwoGitLabs"},
 		{key: "runners.url", shown: "test/e2e/entries_test.go TestTwoGitLabs"},
 		{key: "runners.token", shown: "test/e2e/entries_test.go TestTwoGitLabs"},
@@ -194,6 +197,10 @@ func dindEffects() []effect {
 		{key: "runners.dind.privileged", value: "true", job: docker, plan: true, want: `"Privileged": true`},
 		{key: "runners.dind.image", value: `"registry.lan/dind:29"`, with: "privileged = true\n", job: docker, plan: true, want: `"Ref": "registry.lan/dind:29"`},
 		{key: "runners.dind.args", value: `["--debug"]`, with: "privileged = true\n", job: docker, plan: true, want: `"--debug"`},
+		{key: "runners.dind.storage", value: `"project"`, with: "privileged = true\n", job: docker, plan: true, want: "/var/lib/docker"},
+		{key: "runners.dind.storage_size_cap", shown: "dind/storage_test.go TestSurplus"},
+		{key: "runners.dind.warm", soon: true},
+		{key: "runners.dind.warm_free_memory", soon: true},
 		{key: "runners.dind.wait_timeout", value: `"77s"`, with: "privileged = true\n", job: docker, plan: true, want: `"Timeout": "1m17s"`},
 	}
 }
