@@ -7,4 +7,6 @@
 //
 // It reads one file and the environment function it is given, nothing else: it does not look for engines, resolve names
 // or open sockets.
+//
+//go:generate go test -count=1 -run ^TestDocumentation$ -update
 package config

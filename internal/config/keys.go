@@ -153,13 +153,35 @@ func typeName(t reflect.Type) string {
 	case reflect.Int, reflect.Int64:
 		return "integer"
 	case reflect.Slice:
-		return "list of " + typeName(t.Elem())
+		return "list of " + plural(typeName(t.Elem()))
 	case reflect.Map:
-		return "table of " + typeName(t.Elem())
+		return "table of " + plural(typeName(t.Elem()))
 	case reflect.Struct:
 		return "table"
 	}
 	return "string"
+}
+
+// shortest writes 15m, not 15m0s.
+func shortest(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
+
+func plural(name string) string {
+	if name == "true or false" {
+		return name
+	}
+	first, rest, more := strings.Cut(name, " of ")
+	if !more {
+		return first + "s"
+	}
+	return first + "s of " + rest
 }
 
 // show writes a default as the file would have it.
@@ -172,7 +194,7 @@ func (f field) show(v reflect.Value) string {
 		if f.unit == "s" {
 			return fmt.Sprint(int64(value / time.Second))
 		}
-		return value.String()
+		return shortest(value)
 	case Bytes:
 		return value.String()
 	case []string:

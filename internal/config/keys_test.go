@@ -31,7 +31,7 @@ func TestKeysKnowDefaults(t *testing.T) {
 	want := map[string]string{
 		"concurrent": "1", "check_interval": "3", "runners.output_limit": "4096", "runners.builds_dir": "/builds",
 		"runners.docker.pull_policy": "always", "runners.docker.services_limit": "-1", "runners.docker.wait_for_services_timeout": "30",
-		"runners.dind.mode": "auto", "runners.dind.wait_timeout": "2m0s", "runners.docker.image": "", "runners.docker": "",
+		"runners.dind.mode": "auto", "runners.dind.wait_timeout": "2m", "connection_max_age": "15m", "runners.unhealthy_interval": "1h", "runners.docker.image": "", "runners.docker": "",
 	}
 	got := map[string]string{}
 	for _, k := range Keys() {
