@@ -25,9 +25,10 @@ lint:
 image:
 	test/images/runner.sh
 
-# How long jobs take, next to the fewest engine calls that could do the same.
+# How long jobs take, next to the fewest engine calls that could do the same, and to a gitlab-runner where PEER names its
+# binary and PEER_HELPER its helper image. BENCH are flags (-rounds 3, -scale, -only PATTERN).
 bench: engine image
-	go run ./test/bench
+	go run ./test/bench -binary "$(CURDIR)/bin/linux-$$(go env GOARCH)/lced-runner" $(BENCH)
 
 # Each fuzz test for FUZZTIME; `make test` tries only what is in their corpora.
 fuzz:

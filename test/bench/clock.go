@@ -12,9 +12,14 @@ import (
 // run is one job: when it was handed out, gave its first output, and ended.
 type run struct{ begun, first, ended time.Time }
 
-// sample is one or more jobs at once: how long it took from the first that was handed out to the last first output and the
-// last end.
-type sample struct{ first, end time.Duration }
+// sample is one measurement: one or more jobs at once, how long it took from the first that was handed out to the last
+// first output and the last end, and what it took of the machine.
+type sample struct {
+	first, end       time.Duration
+	cpu              time.Duration // of the runner's process
+	memory           int64         // bytes of it that were resident, at most
+	created, started int           // containers
+}
 
 func newSample(runs []run) sample {
 	begun := runs[0].begun
@@ -57,7 +62,7 @@ func seconds(text string) (time.Duration, error) {
 
 // stamped finds the stamp in the output of a script.
 func stamped(boot time.Time, output string) (time.Time, error) {
-	match := regexp.MustCompile(`(?m)^stamp ([0-9.]+) `).FindStringSubmatch(output)
+	match := regexp.MustCompile(`(?m)^(?:\S+Z \S+ +)?stamp ([0-9.]+) `).FindStringSubmatch(output)
 	if match == nil {
 		return time.Time{}, fmt.Errorf("the script printed no stamp:\n%s", output)
 	}

@@ -2,30 +2,30 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 )
 
-// counts is how many containers were created and started, by the id of the runner's job or the floor's case.
-type counts struct {
-	id      string
-	mu      sync.Mutex
-	created map[string]int
-	started map[string]int
-	settled chan struct{}
-	stop    func()
+// containers counts what is created and started while a subject is measured.
+type containers struct {
+	docker *client.Client
+	stop   func()
+
+	mu       sync.Mutex
+	created  int
+	started  int
+	sentinel string // name of the container that is made last
+	settled  chan struct{}
 }
 
-// sentinel is the case of the container that is made last: when it is seen, all before it were.
-const sentinel = "end"
-
-// countContainers follows the engine's events. id is the runner's system id and the floor's run.
-func countContainers(ctx context.Context, docker *client.Client, id string) *counts {
+func countContainers(ctx context.Context, docker *client.Client) *containers {
 	ctx, cancel := context.WithCancelCause(ctx)
-	c := &counts{id: id, created: map[string]int{}, started: map[string]int{}, settled: make(chan struct{})}
+	c := &containers{docker: docker}
 	res := docker.Events(ctx, client.EventsListOptions{Filters: client.Filters{}.Add("type", "container").Add("event", "create", "start")})
 	done := make(chan struct{})
 	go func() {
@@ -33,12 +33,7 @@ func countContainers(ctx context.Context, docker *client.Client, id string) *cou
 		for {
 			select {
 			case m := <-res.Messages:
-				switch id {
-				case m.Actor.Attributes[runLabel]:
-					c.note(string(m.Action), m.Actor.Attributes[caseLabel])
-				case m.Actor.Attributes["lced.runner"]:
-					c.note(string(m.Action), m.Actor.Attributes["com.gitlab.gitlab-runner.job.id"])
-				}
+				c.note(m)
 			case <-res.Err:
 				return
 			}
@@ -51,38 +46,43 @@ func countContainers(ctx context.Context, docker *client.Client, id string) *cou
 	return c
 }
 
-func (c *counts) note(action, key string) {
+func (c *containers) note(m events.Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case key == sentinel:
+	case c.sentinel != "" && m.Actor.Attributes["name"] == c.sentinel:
 		close(c.settled)
-	case action == "create":
-		c.created[key]++
+		c.sentinel = ""
+	case m.Action == events.ActionCreate:
+		c.created++
 	default:
-		c.started[key]++
+		c.started++
 	}
 }
 
-// settle waits until every event so far was counted.
-func (c *counts) settle(ctx context.Context, docker *client.Client) error {
-	last, err := docker.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Config: &container.Config{Image: "busybox:latest", Labels: map[string]string{runLabel: c.id, caseLabel: sentinel}},
-	})
+// take waits until every event so far was counted, and starts again from nothing. Only one subject works at a time, so all
+// containers are its.
+func (c *containers) take(ctx context.Context) (created, started int, err error) {
+	name := "lced-bench-" + rand.Text()
+	settled := make(chan struct{})
+	c.mu.Lock()
+	c.sentinel, c.settled = name, settled
+	c.mu.Unlock()
+	last, err := c.docker.ContainerCreate(ctx, client.ContainerCreateOptions{Name: name, Config: &container.Config{Image: "busybox:latest"}})
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	<-c.settled
-	_, err = docker.ContainerRemove(ctx, last.ID, client.ContainerRemoveOptions{})
-	return err
-}
-
-// of sums the counts of some keys.
-func (c *counts) of(keys ...string) (created, started int) {
+	select {
+	case <-settled:
+	case <-ctx.Done():
+		return 0, 0, context.Cause(ctx)
+	}
+	if _, err := c.docker.ContainerRemove(ctx, last.ID, client.ContainerRemoveOptions{}); err != nil {
+		return 0, 0, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, key := range keys {
-		created, started = created+c.created[key], started+c.started[key]
-	}
-	return created, started
+	created, started = c.created, c.started
+	c.created, c.started = 0, 0
+	return created, started, nil
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lced-runner/dind"
+	"lced-runner/internal/coordinator"
 )
 
 // The labels of the floor's containers and networks: the run of this program that made them, and the case.
@@ -34,12 +35,12 @@ type floor struct {
 	remote *remote
 }
 
-func newFloor(docker *client.Client, id, dir string, s source) (*floor, error) {
+func newFloor(docker *client.Client, id, dir, address string, repository coordinator.Repository) (*floor, error) {
 	boot, err := bootTime()
 	if err != nil {
 		return nil, err
 	}
-	r, err := serveGit(s)
+	r, err := serveGit(address, repository)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +70,7 @@ func (f *floor) close(ctx context.Context) error {
 
 // measure runs the jobs of a case, each removed before it returns.
 func (f *floor) measure(ctx context.Context, b benchmark) (sample, error) {
-	runs := make([]run, b.jobs)
+	runs := make([]run, max(1, b.at))
 	var group errgroup.Group
 	for i := range runs {
 		group.Go(func() (err error) {

@@ -4,57 +4,79 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 )
 
-// result is what was measured of one case.
-type result struct {
-	ours, floor []sample
-	jobs        []string // ids of the runner's jobs, the round that is not counted included
+// report is everything that was measured.
+type report struct {
+	cases   []benchmark
+	results []result
+	starts  map[string]time.Duration
+	idle    map[string]idling
+	peaks   map[string]int64
 }
 
-// report prints a Markdown table, then every figure. rounds includes the one that is not counted, whose containers are.
-func report(w io.Writer, results []result, c *counts, rounds int) {
-	fmt.Fprintln(w, "Seconds: median (lowest to highest). Ratio: to the floor's in the same round, median. Containers: created / started for each job.")
-	fmt.Fprintln(w, "\n| case | | first output | ratio | end | ratio | containers |\n|---|---|---|---|---|---|---|")
+// order is that in which a table names the sides.
+func order() []string { return []string{ours, stock, peer, theFloor} }
+
+// write prints Markdown tables, then every figure.
+func (r report) write(w io.Writer) {
+	fmt.Fprintln(w, "Seconds: median (lowest to highest). Ratios: to gitlab-runner (or, without one, the floor) in the same round, median.")
+	fmt.Fprintln(w, "CPU and memory are the runner process's, of all jobs of the case; containers are those created / started by all its jobs.")
+	fmt.Fprintln(w, "\n| case | | first output | ratio | whole | ratio | CPU | peak memory | containers |\n|---|---|---|---|---|---|---|---|---|")
 	var raw strings.Builder
-	for i, b := range benchmarks() {
-		r := results[i]
-		created, started := c.of(r.jobs...)
-		row(w, b.name, "lced-runner", r.ours, r.floor, created, started, len(r.jobs))
-		created, started = c.of(b.name)
-		row(w, "", "floor", r.floor, r.floor, created, started, b.jobs*rounds)
-		for _, side := range []struct {
-			name    string
-			samples []sample
-		}{{"lced-runner", r.ours}, {"floor", r.floor}} {
-			fmt.Fprintf(&raw, "%s, %s, first output: %s\n", b.name, side.name, list(firsts(side.samples)))
-			fmt.Fprintf(&raw, "%s, %s, end: %s\n", b.name, side.name, list(ends(side.samples)))
+	for i, b := range r.cases {
+		name := b.name
+		for _, side := range order() {
+			samples := r.results[i][side]
+			if len(samples) == 0 {
+				continue
+			}
+			row(w, name, side, samples, r.results[i])
+			name = ""
+			fmt.Fprintf(&raw, "%s, %s, first output: %s\n", b.name, side, list(samples, first))
+			fmt.Fprintf(&raw, "%s, %s, whole: %s\n", b.name, side, list(samples, end))
 		}
 	}
+	r.processes(w)
 	fmt.Fprintf(w, "\nAll figures, in the order of rounds:\n\n%s", raw.String())
 }
 
-func row(w io.Writer, name, side string, samples, floor []sample, created, started, jobs int) {
-	fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %.1f / %.1f |\n", name, side,
-		spread(firsts(samples)), ratio(firsts(samples), firsts(floor)), spread(ends(samples)), ratio(ends(samples), ends(floor)),
-		float64(created)/float64(jobs), float64(started)/float64(jobs))
-}
-
-func firsts(samples []sample) []time.Duration {
-	var all []time.Duration
-	for _, s := range samples {
-		all = append(all, s.first)
+// processes prints what does not belong to a case.
+func (r report) processes(w io.Writer) {
+	fmt.Fprintln(w, "\n| | start to first poll | idle: CPU | resident | polls | bytes | peak of all cases |\n|---|---|---|---|---|---|---|")
+	for _, side := range order() {
+		if !slices.Contains(slices.Collect(maps.Keys(r.starts)), side) {
+			continue
+		}
+		i := r.idle[side]
+		fmt.Fprintf(w, "| %s | %.2f s | %.2f s | %s | %d | %d | %s |\n", side, r.starts[side].Seconds(), i.cpu.Seconds(), mib(i.memory), i.requests, i.bytes, mib(r.peaks[side]))
 	}
-	return all
 }
 
-func ends(samples []sample) []time.Duration {
-	var all []time.Duration
+func first(s sample) time.Duration { return s.first }
+func end(s sample) time.Duration   { return s.end }
+func cpu(s sample) time.Duration   { return s.cpu }
+
+func row(w io.Writer, name, side string, samples []sample, all result) {
+	used := []string{"", ""}
+	if side != theFloor {
+		memory := median(each(samples, func(s sample) int64 { return s.memory }))
+		used = []string{fmt.Sprintf("%.2f", median(each(samples, cpu)).Seconds()), mib(memory)}
+	}
+	created := median(each(samples, func(s sample) int { return s.created }))
+	started := median(each(samples, func(s sample) int { return s.started }))
+	fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %d / %d |\n", name, side,
+		spread(each(samples, first)), ratio(samples, all, first), spread(each(samples, end)), ratio(samples, all, end), used[0], used[1], created, started)
+}
+
+func each[T any](samples []sample, of func(sample) T) []T {
+	var all []T
 	for _, s := range samples {
-		all = append(all, s.end)
+		all = append(all, of(s))
 	}
 	return all
 }
@@ -69,18 +91,27 @@ func spread(all []time.Duration) string {
 }
 
 // ratio is the median of the rounds' own ratios: what else the machine did in a round weighed on both sides of it.
-func ratio(all, floor []time.Duration) string {
+func ratio(samples []sample, all result, of func(sample) time.Duration) string {
+	others := all[peer]
+	if others == nil {
+		others = all[theFloor]
+	}
+	if len(others) < len(samples) {
+		return ""
+	}
 	var ratios []float64
-	for round := range all {
-		ratios = append(ratios, float64(all[round])/float64(floor[round]))
+	for round := range samples {
+		ratios = append(ratios, float64(of(samples[round]))/float64(of(others[round])))
 	}
 	return fmt.Sprintf("%.2f", median(ratios))
 }
 
-func list(all []time.Duration) string {
+func list(samples []sample, of func(sample) time.Duration) string {
 	var texts []string
-	for _, d := range all {
+	for _, d := range each(samples, of) {
 		texts = append(texts, fmt.Sprintf("%.2f", d.Seconds()))
 	}
 	return strings.Join(texts, " ")
 }
+
+func mib(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
