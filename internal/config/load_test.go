@@ -131,7 +131,11 @@ func TestBadFilesOnDisk(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
+// FuzzLoad reads whatever comes: no file may crash the runner, and each that cannot be used is told of by its name.
+func FuzzLoad(f *testing.F) {
+	for _, m := range malformed() {
+		f.Add([]byte(m.text), fileOf(m.name) == "config.yaml")
+	}
 	for _, pattern := range []string{"testdata/*.toml", "testdata/*.yaml"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
@@ -153,6 +157,9 @@ func FuzzParse(f *testing.F) {
 		c, warnings, err := Parse(data, file, environment)
 		if c == nil && err == nil || err != nil && c.Usable() && len(c.Runners) < 2 {
 			t.Fatalf("config %v with error %v", c, err)
+		}
+		if err != nil && !strings.HasPrefix(err.Error(), file+":") {
+			t.Errorf("error %q does not begin with the file", err)
 		}
 		for _, w := range warnings {
 			if !strings.HasPrefix(w.String(), file+":") {

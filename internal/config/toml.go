@@ -14,7 +14,7 @@ func parseTOML(data []byte, p *problems) *node {
 	var syntax *toml.DecodeError
 	if err := toml.Unmarshal(data, new(map[string]any)); errors.As(err, &syntax) {
 		line, _ := syntax.Position()
-		p.fail(line, strings.Join(syntax.Key(), "."), "%s", strings.TrimPrefix(syntax.Error(), "toml: "))
+		p.fail(line, strings.Join(syntax.Key(), "."), "%s", explain(syntax))
 		return nil
 	} else if err != nil {
 		p.fail(0, "", "%s", strings.TrimPrefix(err.Error(), "toml: "))
@@ -34,6 +34,18 @@ func parseTOML(data []byte, p *problems) *node {
 		}
 	}
 	return root
+}
+
+// explain makes a sentence of what the decoder says, without the text of the file, which may be a secret.
+func explain(syntax *toml.DecodeError) string {
+	message := strings.TrimPrefix(syntax.Error(), "toml: ")
+	switch {
+	case len(syntax.Key()) > 0:
+		return message
+	case strings.Contains(message, "at start of value") || strings.Contains(message, "expected newline"):
+		return "this is not TOML: " + message + "; a text has to be in quotes, and a key on a line of its own"
+	}
+	return "this is not TOML: " + message
 }
 
 type tomlParser struct{ unstable.Parser }

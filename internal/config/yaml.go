@@ -27,7 +27,7 @@ func parseYAML(data []byte, p *problems) *node {
 		return nil
 	}
 	if err != nil {
-		p.failYAML(err)
+		p.failYAML(err, data, &doc)
 		return nil
 	}
 	root := p.fromYAML(doc.Content[0])
@@ -38,8 +38,8 @@ func parseYAML(data []byte, p *problems) *node {
 	return root
 }
 
-// failYAML takes the line out of the decoder's messages, which have it in their text only.
-func (p *problems) failYAML(err error) {
+// failYAML takes the line out of the decoder's messages, which have it in their text only, or not at all.
+func (p *problems) failYAML(err error, data []byte, doc *yaml.Node) {
 	messages := []string{err.Error()}
 	var several *yaml.TypeError
 	if errors.As(err, &several) {
@@ -50,9 +50,28 @@ func (p *problems) failYAML(err error) {
 		line := 0
 		if _, err := fmt.Sscanf(message, "line %d:", &line); err == nil {
 			_, message, _ = strings.Cut(message, ": ")
+		} else if _, name, ok := strings.Cut(message, "anchor '"); ok {
+			name, _, _ = strings.Cut(name, "'")
+			before, _, _ := bytes.Cut(data, []byte("*"+name))
+			line = 1 + bytes.Count(before, []byte("\n"))
+		} else if key := oddKey(doc); key != nil {
+			line, message = key.Line, "expected a word as key, found a list or a table"
 		}
-		p.fail(line, "", "%s", message)
+		p.fail(line, "", "this is not YAML as a configuration has it: %s", message)
 	}
+}
+
+// oddKey finds a key that is no word, of which the decoder does not tell the line.
+func oddKey(n *yaml.Node) *yaml.Node {
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && child.Kind != yaml.ScalarNode && child.Kind != yaml.AliasNode {
+			return child
+		}
+		if found := oddKey(child); found != nil {
+			return found
+		}
+	}
+	return nil
 }
 
 func (p *problems) fromYAML(y *yaml.Node) *node {
