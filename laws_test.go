@@ -28,6 +28,7 @@ func mayImport() map[string][]string {
 		"internal/archive":     {},
 		"internal/session":     {},
 		"internal/cache":       {"internal/config"},
+		"internal/janitor":     {"executor"},
 		"internal/helper":      {"jobapi", "internal/archive"},
 		"internal/plan":        {"jobapi", "executor", "internal/config", "dind", "internal/helper"}, // helper: the requests of its stages
 		"dind":                 {"certs"},

@@ -5,6 +5,8 @@ import "sync"
 // claims counts who in this process needs things of the engine, by name or id. What is claimed is neither an orphan nor
 // idle, whatever the engine says of it.
 type claims struct {
+	onUse func(Use) // nil: nobody wants to know
+
 	mu    sync.Mutex
 	count map[string]int
 }
@@ -34,4 +36,12 @@ func (c *claims) holds(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.count[name] > 0
+}
+
+// use takes a thing that stays on the engine, and tells of it.
+func (c *claims) use(u Use) {
+	c.take(u.Image + u.Volume)
+	if c.onUse != nil {
+		c.onUse(u)
+	}
 }

@@ -39,6 +39,7 @@ type Connection struct {
 	APIVersion string // DOCKER_API_VERSION; empty = negotiated
 	Owner      string // value of LabelOwner
 	UserAgent  string
+	OnUse      func(Use) // told of every use of an image or a reusable volume; may be nil
 }
 
 // Connect reaches the engine and agrees with it on an API version. The error is one sentence that says what to do.
@@ -72,6 +73,7 @@ func Connect(ctx context.Context, c Connection) (*Engine, error) {
 		return nil, fmt.Errorf("docker engine %s runs %s containers; this runner needs an engine for linux containers", c.Host, ping.OSType)
 	}
 	e := &Engine{docker: docker, host: c.Host, owner: c.Owner, patience: usualPatience()}
+	e.claims.onUse = c.OnUse
 	e.images = images{docker: docker, pulls: pulls{patience: e.patience}}
 	e.containers = containers{docker: docker, owner: c.Owner}
 	e.networks = networks{docker: docker, owner: c.Owner, claims: &e.claims}

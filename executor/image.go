@@ -28,6 +28,7 @@ type resolved struct {
 	User       string
 	Platform   string   // os/arch
 	Ports      []uint16 // TCP ports that the image exposes
+	Pulled     bool     // it came now
 }
 
 // pullAttempts and the pause between them are gitlab-runner's (docker-executor contract 2.9).
@@ -79,17 +80,19 @@ func (m *images) resolveBy(ctx context.Context, policy string, img Image, log Se
 			return r, fmt.Errorf("inspect image %s: %w", img.Ref, err)
 		}
 	}
-	if err := m.pullRetrying(ctx, img, log); err != nil {
+	fresh, err := m.pullRetrying(ctx, img, log)
+	if err != nil {
 		return resolved{}, err
 	}
 	r, err := m.inspect(ctx, img)
+	r.Pulled = fresh
 	if err != nil {
 		return r, fmt.Errorf("inspect image %s after its pull: %w", img.Ref, err)
 	}
 	return r, nil
 }
 
-func (m *images) pullRetrying(ctx context.Context, img Image, log Section) error {
+func (m *images) pullRetrying(ctx context.Context, img Image, log Section) (fresh bool, err error) {
 	if img.AuthFrom != "" {
 		log.Plain("Authenticating with credentials from %s", img.AuthFrom)
 	}
@@ -99,16 +102,16 @@ func (m *images) pullRetrying(ctx context.Context, img Image, log Section) error
 		} else {
 			log.Plain("Pulling docker image %s ...", img.Ref)
 		}
-		err := m.pulls.pull(ctx, m.docker, img)
+		fresh, err := m.pulls.pull(ctx, m.docker, img)
 		var ie *ImageError
 		// Only a link that may come back is worth another try; "not found" stays so.
 		if err == nil || attempt == pullAttempts || !errors.As(err, &ie) || ie.Kind != ImageUnreachable {
-			return err
+			return fresh, err
 		}
 		log.Plain("Pull of %s failed (%v), trying again", img.Ref, ie.Err)
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return false, context.Cause(ctx)
 		case <-time.After(2*time.Second + rand.N(8*time.Second)):
 		}
 	}

@@ -33,24 +33,41 @@ type Job struct {
 
 	mu         sync.Mutex
 	containers []string // ids, in the order of creation
+	held       []string // claimed on the way: ids of images, names of stores
 }
 
 // NewJob prepares nothing yet, but claims what the plan names: until Remove nobody takes it for a leftover.
 func (e *Engine) NewJob(p *Plan, log Log) *Job {
-	e.claims.take(p.names()...)
+	p.claim(&e.claims)
 	return &Job{engine: e, plan: p, log: log, nonce: newNonce(), gate: newGate()}
 }
 
-// names are those of the plan's network and volumes.
-func (p *Plan) names() []string {
-	var names []string
-	if p.Network != nil {
-		names = append(names, p.Network.Name)
-	}
+// claim takes the plan's network and volumes.
+func (p *Plan) claim(c *claims) {
 	for _, v := range p.Volumes {
-		names = append(names, v.Name)
+		if v.Temporary {
+			c.take(v.Name)
+		} else {
+			c.use(Use{Volume: v.Name})
+		}
 	}
-	return names
+	if p.Network != nil {
+		c.take(p.Network.Name)
+	}
+}
+
+// unclaim gives back what the job has claimed.
+func unclaim(j *Job) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.plan.Network != nil {
+		j.engine.claims.drop(j.plan.Network.Name)
+	}
+	for _, v := range j.plan.Volumes {
+		j.engine.claims.drop(v.Name)
+	}
+	j.engine.claims.drop(j.held...)
+	j.held = nil
 }
 
 // Causes for which the user's steps end early, as the cause of the context that Run takes as steps.
@@ -248,7 +265,7 @@ const removePause = time.Second
 // that is away, as while it restarts, is asked again and again until the end of ctx: nobody else would do it before the
 // runner's next start.
 func (j *Job) Remove(ctx context.Context) error {
-	defer j.engine.claims.drop(j.plan.names()...)
+	defer unclaim(j)
 	bound, cancel := cleanup(ctx)
 	defer cancel()
 	for {

@@ -57,7 +57,7 @@ func passing(err error) bool {
 
 // forget drops what a try left that is removed by now, for the next try.
 func (j *Job) forget() {
-	j.engine.claims.take(j.plan.names()...)
+	j.plan.claim(&j.engine.claims)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.containers, j.shell, j.helper = nil, nil, ""

@@ -70,13 +70,15 @@ type pulls struct {
 
 type pull struct {
 	done    chan struct{}
+	fresh   bool // it brought something
 	err     error
 	waiters int
 	cancel  context.CancelCauseFunc
 }
 
-// pull joins a running pull of the same image, or starts it. It ends early when nobody waits for it any more.
-func (p *pulls) pull(ctx context.Context, docker *client.Client, img Image) error {
+// pull joins a running pull of the same image, or starts it. It ends early when nobody waits for it any more. fresh tells
+// whether it brought an image that was not there.
+func (p *pulls) pull(ctx context.Context, docker *client.Client, img Image) (fresh bool, err error) {
 	key := strings.Join([]string{img.Ref, img.Platform, img.Auth}, "\x00")
 	p.mu.Lock()
 	one, ok := p.running[key]
@@ -91,7 +93,7 @@ func (p *pulls) pull(ctx context.Context, docker *client.Client, img Image) erro
 		go func() {
 			defer close(one.done)
 			defer cancel(nil)
-			one.err = p.pullOnce(pctx, docker, img)
+			one.fresh, one.err = p.pullOnce(pctx, docker, img)
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if p.running[key] == one {
@@ -104,7 +106,7 @@ func (p *pulls) pull(ctx context.Context, docker *client.Client, img Image) erro
 
 	select {
 	case <-one.done:
-		return one.err
+		return one.fresh, one.err
 	case <-ctx.Done():
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -114,32 +116,33 @@ func (p *pulls) pull(ctx context.Context, docker *client.Client, img Image) erro
 				delete(p.running, key)
 			}
 		}
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
 	}
 }
 
 // pullOnce reads the engine's progress to its end: status 200 does not mean success, an error may be in the stream.
-func (p *pulls) pullOnce(ctx context.Context, docker *client.Client, img Image) error {
+func (p *pulls) pullOnce(ctx context.Context, docker *client.Client, img Image) (fresh bool, err error) {
 	ctx, watch := watchProgress(ctx, p.patience)
 	defer watch.stop()
 	res, err := docker.ImagePull(ctx, img.Ref, pullOptions(img))
 	if err != nil {
-		return pullError(ctx, img.Ref, err)
+		return false, pullError(ctx, img.Ref, err)
 	}
 	defer res.Close()
 	for m, err := range res.JSONMessages(ctx) {
 		switch {
 		case err != nil:
-			return pullError(ctx, img.Ref, err)
+			return false, pullError(ctx, img.Ref, err)
 		case m.Error != nil:
-			return classify(img.Ref, m.Error)
+			return false, classify(img.Ref, m.Error)
 		}
 		watch.note(m)
+		fresh = fresh || strings.HasPrefix(m.Status, "Status: Downloaded newer image")
 	}
 	if ctx.Err() != nil {
-		return pullError(ctx, img.Ref, ctx.Err())
+		return false, pullError(ctx, img.Ref, ctx.Err())
 	}
-	return nil
+	return fresh, nil
 }
 
 // pullError tells what is to blame for the end of a pull: who cancelled it, the engine, or the registry.

@@ -77,7 +77,10 @@ func newRegistry(t *testing.T) *registry {
 // ask pulls in the background.
 func (r *registry) ask(ctx context.Context, img Image) <-chan error {
 	done := make(chan error, 1)
-	go func() { done <- r.images.pulls.pull(ctx, r.docker, img) }()
+	go func() {
+		_, err := r.images.pulls.pull(ctx, r.docker, img)
+		done <- err
+	}()
 	return done
 }
 
@@ -222,7 +225,7 @@ func TestStalledPull(t *testing.T) {
 		}
 	})
 	e.images.pulls.patience = patience{download: 20 * time.Millisecond, unpack: time.Hour}
-	err := e.images.pulls.pull(t.Context(), e.docker, Image{Ref: "example/image:1"})
+	_, err := e.images.pulls.pull(t.Context(), e.docker, Image{Ref: "example/image:1"})
 	stalled, ok := errors.AsType[*ImageError](err)
 	if !ok || stalled.Kind != ImageUnreachable {
 		t.Fatalf("error %v", err)
@@ -247,7 +250,8 @@ func TestPullOfAnEngineThatGoes(t *testing.T) {
 		}
 		conn.Close()
 	})
-	err := e.blame(e.images.pulls.pull(t.Context(), e.docker, Image{Ref: "example/image:1"}))
+	_, err := e.images.pulls.pull(t.Context(), e.docker, Image{Ref: "example/image:1"})
+	err = e.blame(err)
 	if _, ok := errors.AsType[*EngineError](err); !ok {
 		t.Errorf("error %v", err)
 	}

@@ -37,7 +37,7 @@ func (e *ServiceError) Error() string {
 func (s *starter) service(job, ctx context.Context, index int) (string, error) {
 	svc := &s.plan.Services[index]
 	s.log.Plain("Starting service %s...", svc.Title)
-	image, err := s.engine.images.resolve(ctx, svc.Image, s.log)
+	image, err := ensure(ctx, s, svc.Image)
 	if err != nil {
 		return "", err
 	}

@@ -136,7 +136,7 @@ func (s *starter) openVolumes(ctx context.Context, user string) error {
 func (s *starter) build(job, ctx context.Context) error {
 	b := &s.plan.Build
 	done := s.graph.span("image")
-	image, err := s.engine.images.resolve(ctx, b.Image, s.log)
+	image, err := ensure(ctx, s, b.Image)
 	if err != nil {
 		return err
 	}
@@ -168,6 +168,23 @@ func (s *starter) build(job, ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return s.shell.arm(job)
+}
+
+// ensure makes sure of an image, and that it stays as long as the job.
+func ensure(ctx context.Context, s *starter, img Image) (resolved, error) {
+	r, err := s.engine.images.resolve(ctx, img, s.log)
+	if err == nil {
+		hold(s.Job, Use{Image: r.ID, Ref: img.Ref, Pulled: r.Pulled})
+	}
+	return r, err
+}
+
+// hold claims something for as long as the job.
+func hold(j *Job, u Use) {
+	j.engine.claims.use(u)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.held = append(j.held, u.Image+u.Volume)
 }
 
 // create makes a container of the job, to its end even if the job is cancelled meanwhile, and remembers it for removal.

@@ -31,6 +31,11 @@ type Config struct {
 type LCED struct {
 	StateDir string `key:"state_dir" check:"dir" doc:"directory of the journal; empty means the directory of the configuration file"`
 
+	MinFreeDisk       Bytes `key:"min_free_disk" doc:"no job is taken while the engine's disk has less left; 0 means never mind"`
+	MinFreeMemory     Bytes `key:"min_free_memory" doc:"no job is taken while less memory is left, for itself and once more for each job that has just begun; 0 means never mind"`
+	DiskHighWatermark int   `key:"disk_high_watermark" min:"1" doc:"percent of the engine's disk in use above which images that jobs pulled and cache volumes are removed, the longest unused first; 100 means never"`
+	DiskLowWatermark  int   `key:"disk_low_watermark" min:"1" doc:"percent of the engine's disk in use down to which that goes on"`
+
 	_ notYet[string]        `key:"shutdown" doc:"what SIGTERM does to running jobs: leave them to the next runner process, or end them"`
 	_ notYet[time.Duration] `key:"handover_timeout" doc:"after how long a job that no runner process took over is reported as failed"`
 }

@@ -13,6 +13,12 @@ func Default() *Config {
 		ConnectionMaxAge: 15 * time.Minute,
 		ShutdownTimeout:  30 * time.Second,
 		SessionServer:    SessionServer{Timeout: 30 * time.Minute},
+		LCED: LCED{
+			MinFreeDisk:       512 << 20, // a small image unpacked
+			MinFreeMemory:     128 << 20, // dockerd and containerd of a sidecar, and a shell
+			DiskHighWatermark: 85,        // kubelet's marks are 85 and 80; flash wants more air, and cleaning seldom
+			DiskLowWatermark:  75,
+		},
 	}
 }
 
@@ -52,6 +58,8 @@ func (c *Config) fillZeros() {
 	orDefault(&c.CheckInterval, d.CheckInterval)
 	orDefault(&c.ConnectionMaxAge, d.ConnectionMaxAge)
 	orDefault(&c.ShutdownTimeout, d.ShutdownTimeout)
+	orDefault(&c.LCED.DiskHighWatermark, d.LCED.DiskHighWatermark)
+	orDefault(&c.LCED.DiskLowWatermark, d.LCED.DiskLowWatermark)
 	orDefault(&c.SessionServer.Timeout, d.SessionServer.Timeout)
 	for i := range c.Runners {
 		r, d := &c.Runners[i], DefaultRunner()

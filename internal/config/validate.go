@@ -16,6 +16,12 @@ func (p *problems) validate(c *Config, root *node, env func(string) string, look
 		p.warn(0, "", "there is no [[runners]] table, so there is nothing to do: add one with the url of your GitLab and the token of a runner made there")
 	}
 	p.sessionServer(&c.SessionServer, root.child("session_server"))
+	if l := &c.LCED; l.DiskHighWatermark < l.DiskLowWatermark {
+		l.DiskLowWatermark = l.DiskHighWatermark
+		if n := root.child("lced"); n.child("disk_low_watermark") != nil {
+			p.warn(n.line, "lced.disk_low_watermark", "is above disk_high_watermark, so that is used for both: it must be lower, such as 75 below 85")
+		}
+	}
 	tables := root.child("runners")
 	for i := range c.Runners {
 		r, n := &c.Runners[i], tables.items[i]

@@ -122,6 +122,22 @@ func (j *Journal) Remove(e Entry) error {
 	return nil
 }
 
+// Jobs are the numbers of all jobs that have a record.
+func (j *Journal) Jobs() (map[int64]bool, error) {
+	files, err := os.ReadDir(j.dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	jobs := map[int64]bool{}
+	for _, f := range files {
+		var id int64
+		if n, _ := fmt.Sscanf(f.Name(), "job-%d-", &id); n == 1 {
+			jobs[id] = true
+		}
+	}
+	return jobs, nil
+}
+
 // Left lists the records. One that cannot be read is an error beside the others, and is moved out of the way: it was
 // cut by a failing disk, since Put never leaves half a record.
 func (j *Journal) Left() ([]Entry, error) {

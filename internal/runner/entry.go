@@ -10,6 +10,7 @@ import (
 	"lced-runner/executor"
 	"lced-runner/internal/cache"
 	"lced-runner/internal/config"
+	"lced-runner/internal/janitor"
 	"lced-runner/internal/plan"
 	"lced-runner/internal/session"
 	"lced-runner/jobapi"
@@ -22,6 +23,7 @@ type entry struct {
 	global   *config.Config
 	api      *jobapi.Client
 	engine   *executor.Engine
+	janitor  *janitor.Janitor
 	log      *slog.Logger
 	ca       []byte // PEM files of the GitLab connection, which git uses too
 	cert     []byte
@@ -34,8 +36,10 @@ type entry struct {
 type connections struct {
 	Options
 	engines   map[config.Engine]*executor.Engine
-	sessions  *session.Server      // of web terminals; nil: there are none
-	terminals config.SessionServer // with which it was started
+	janitors  map[config.Engine]*janitor.Janitor
+	known     func(labels map[string]string) bool // what the journal knows is no orphan
+	sessions  *session.Server                     // of web terminals; nil: there are none
+	terminals config.SessionServer                // with which it was started
 }
 
 // entriesOf prepares the runners of a configuration. An error is about one that is meant to work and cannot; those that the
@@ -82,27 +86,32 @@ func (cs *connections) entryOf(ctx context.Context, global *config.Config, c *co
 			return nil, fmt.Errorf("read the certificates for GitLab: %w", err)
 		}
 	}
-	e.engine, err = cs.engine(ctx, c.Docker.Engine(cs.Env))
+	where := c.Docker.Engine(cs.Env)
+	e.engine, err = cs.engine(ctx, where)
+	e.janitor = cs.janitors[where]
 	return e, err
 }
 
 // engine is the one connection to an engine, which the entries on it share and which a reload keeps.
 func (cs *connections) engine(ctx context.Context, where config.Engine) (*executor.Engine, error) {
 	if cs.engines[where] == nil {
-		engine, err := cs.Connect(ctx, where)
+		var j *janitor.Janitor
+		engine, err := cs.Connect(ctx, where, func(u executor.Use) { j.Note(u) })
 		if err != nil {
 			return nil, err
 		}
 		cs.engines[where] = engine
+		j = cs.newJanitor(ctx, engine, where)
+		cs.janitors[where] = j
 	}
 	return cs.engines[where], nil
 }
 
-// Connect reaches an engine. What is created there belongs to the system id.
-func (o *Options) Connect(ctx context.Context, where config.Engine) (*executor.Engine, error) {
+// Connect reaches an engine. What is created there belongs to the system id. onUse, which may be nil, is told what jobs use.
+func (o *Options) Connect(ctx context.Context, where config.Engine, onUse func(executor.Use)) (*executor.Engine, error) {
 	return executor.Connect(ctx, executor.Connection{
 		Host: where.Host, TLSVerify: where.TLSVerify, CertPath: where.CertPath, APIVersion: o.Env("DOCKER_API_VERSION"),
-		Owner: o.SystemID, UserAgent: "lced-runner/" + o.Version,
+		Owner: o.SystemID, UserAgent: "lced-runner/" + o.Version, OnUse: onUse,
 	})
 }
 

@@ -58,6 +58,7 @@ func (r *Runner) runJob(poll, jobs context.Context, e *entry, job *jobapi.Job, s
 		}
 		stopSteps(executor.ErrCanceled)
 	})
+	e.janitor.Begin()
 	run, err := l.perform(ctx, steps)
 	stopShipping()
 
@@ -67,6 +68,7 @@ func (r *Runner) runJob(poll, jobs context.Context, e *entry, job *jobapi.Job, s
 	if run != nil {
 		if err := run.Remove(jobs); err != nil {
 			l.log.Error("could not remove everything of the job", "error", err)
+			e.janitor.Left()
 		}
 		l.settle(jobs, run.Stores.Names())
 	}

@@ -36,7 +36,7 @@ func (r *Runner) poll(ctx context.Context, p *poller, start func(*entry, *jobapi
 		if err != nil {
 			continue
 		}
-		job, err := r.request(ctx, e, s)
+		job, err := r.request(ctx, p, e, s)
 		if job == nil {
 			s.free()
 			if ctx.Err() == nil {
@@ -64,12 +64,11 @@ func (e *entry) afterJob() time.Duration {
 // room is what must be left on the disk before a job is taken: some logs of the usual limit of 4 MiB, and the journal.
 const room = 16 << 20
 
-// request asks for a job, unless the engine is not there to run it, or the disk too full to keep it.
-func (r *Runner) request(ctx context.Context, e *entry, s *slot) (*jobapi.Job, error) {
-	if err := e.engine.Ping(ctx); err != nil {
-		return nil, err
-	}
-	if err := r.journal.Room(room); err != nil {
+// request asks for a job, unless the board is not ready for one.
+func (r *Runner) request(ctx context.Context, p *poller, e *entry, s *slot) (*jobapi.Job, error) {
+	err := r.ready(ctx, e)
+	p.refusal.Store(&err)
+	if err != nil {
 		return nil, err
 	}
 	job, err := e.api.Request(ctx, s.openTerminal(r.sessions))

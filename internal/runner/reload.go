@@ -46,5 +46,8 @@ func (r *Runner) reload(ctx context.Context, c *config.Config) error {
 		r.Logger.Warn("a changed [session_server] takes effect at the next start only")
 	}
 	r.slots.resize(c.Concurrent)
+	for _, j := range r.janitors {
+		j.SetLimits(limitsOf(c))
+	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"lced-runner/executor"
 	"lced-runner/internal/config"
+	"lced-runner/internal/janitor"
 	"lced-runner/internal/journal"
 	"lced-runner/jobapi"
 )
@@ -44,6 +45,7 @@ type Runner struct {
 	journal *journal.Journal
 	stores  *stores
 	pollers []*poller // of the present configuration, in its order
+	housed  map[config.Engine]bool
 }
 
 // New connects to the engines. The error is one sentence that says what to do. A configuration without runners is no error:
@@ -54,9 +56,10 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{
-		connections: connections{Options: o, engines: map[config.Engine]*executor.Engine{}},
-		slots:       newSlots(o.Config.Concurrent), journal: j,
+		connections: connections{Options: o, engines: map[config.Engine]*executor.Engine{}, janitors: map[config.Engine]*janitor.Janitor{}},
+		slots:       newSlots(o.Config.Concurrent), journal: j, housed: map[config.Engine]bool{},
 	}
+	r.known = r.knows
 	if r.stores, err = openStores(o.StateDir); err != nil {
 		o.Logger.Warn("which stored images are the oldest is not known", "error", err)
 	}
@@ -108,6 +111,7 @@ func (r *Runner) Run(poll, jobs context.Context, changes <-chan *config.Config) 
 
 // feed starts the loops that ask for jobs, as many as each runner is to have and has not.
 func (r *Runner) feed(poll, jobs context.Context, wg *sync.WaitGroup) {
+	r.keepHouse(poll, wg)
 	for _, p := range r.pollers {
 		for range p.missing() {
 			wg.Go(func() {
