@@ -30,6 +30,8 @@ type Job struct {
 	following sync.WaitGroup // what copies the logs of services
 	// breakdown tells where the start-up's time went; the first step's section shows it.
 	breakdown string
+	remarks   []string // for the first step's section as well
+	imageUser string   // of the build container's image
 
 	mu         sync.Mutex
 	containers []string // ids, in the order of creation
@@ -88,6 +90,7 @@ func (j *Job) Run(ctx, steps context.Context) (err error) {
 	err = j.prepare(ctx, steps)
 	ran := err == nil
 	if ran {
+		giveAway(ctx, j)
 		err = j.steps(ctx, steps)
 		if aerr := j.afterScript(ctx, status(err)); err == nil {
 			err = aerr
@@ -129,6 +132,10 @@ func (j *Job) step(ctx, stop context.Context, s Step, status string, last bool) 
 		section.Plain("%s", j.breakdown)
 		j.breakdown = ""
 	}
+	for _, remark := range j.remarks {
+		warn(section, "%s", remark)
+	}
+	j.remarks = nil
 	var hold holding
 	if j.Hold != nil {
 		hold = func(stop context.Context, code int) {
@@ -140,6 +147,7 @@ func (j *Job) step(ctx, stop context.Context, s Step, status string, last bool) 
 	script := wrap(j.nonce, status, s.StatusVariable, s.Script, hold != nil)
 	for attempt := 1; ; attempt++ {
 		err := j.shell.run(ctx, stop, s.Section, script, section, hold)
+		tellTimeout(stop, section, s.Section)
 		if !errors.Is(err, errNothingRan) || attempt >= j.plan.StepAttempts {
 			return err
 		}
@@ -159,6 +167,7 @@ func (j *Job) afterScript(ctx context.Context, status string) error {
 	defer section.Close()
 	s := j.plan.After
 	err := j.shell.run(ctx, stop, s.Section, wrap(j.nonce, status, s.StatusVariable, s.Script, false), section, nil)
+	tellTimeout(stop, section, s.Section)
 	if err == nil || j.plan.AfterMatters {
 		return err
 	}
@@ -216,6 +225,7 @@ func (j *Job) task(ctx context.Context, t Task) error {
 	defer cancel()
 	code, err := j.engine.containers.exec(ctx, j.helper, j.plan.Helper.Command, append(t.Request, '\n'), section.Stream(1), section.Stream(2))
 	late, isLate := errors.AsType[*LimitError](err)
+	tellTimeout(ctx, section, t.Section)
 	switch {
 	case isLate:
 		return late
@@ -223,6 +233,8 @@ func (j *Job) task(ctx context.Context, t Task) error {
 		return fmt.Errorf("run %s in the helper: %w", t.Section, err)
 	case code != 0 && code == j.plan.Helper.Refusal:
 		return fmt.Errorf("run %s in the helper: %w; its image %s must be of the runner's own version (helper_image)", t.Section, errRefused, j.plan.OwnImage)
+	case code != 0 && t.Prepares:
+		return fmt.Errorf("prepare environment: %w", &ExitError{Stage: t.Section, Code: code})
 	case code != 0:
 		return taskError{&ExitError{Stage: t.Section, Code: code}}
 	}

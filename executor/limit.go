@@ -22,3 +22,11 @@ func limited(ctx context.Context, limit time.Duration, part string) (context.Con
 	}
 	return context.WithTimeoutCause(ctx, limit, &LimitError{Part: part, Limit: limit})
 }
+
+// tellTimeout says in the section of a stage that its time was over, in gitlab-runner's words. ctx is the one that ended it.
+func tellTimeout(ctx context.Context, section Section, stage string) {
+	if ctx.Err() == context.DeadlineExceeded {
+		warn(section, "%s could not run to completion because the timeout was exceeded. For more control over job and script timeouts see: "+
+			"https://docs.gitlab.com/ci/runners/configure_runners/#set-script-and-after_script-timeouts", stage)
+	}
+}

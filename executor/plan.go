@@ -33,6 +33,10 @@ type Plan struct {
 
 	PrepareTimeout time.Duration // containers and services, until all is up but the sources; 0 = the job's own limit only
 	KeepAnonymous  bool          // the volumes that images make by themselves stay when their containers are removed
+
+	// Owned are directories that the user whom the build container's image names gets before the first step, where that is not
+	// root: the helper's files are its own then (FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR).
+	Owned []string
 }
 
 // Network is the job's own bridge network.
@@ -175,6 +179,8 @@ type Helper struct {
 	Command []string // of the exec that runs one Task
 	// Refusal is the exit code with which it refuses a request that it does not understand: not the job's fault.
 	Refusal int
+	// Own is a command that gives files to a user; the user's ids, uid:gid, and Plan.Owned follow.
+	Own []string
 }
 
 // Build is the container of the user's scripts.
@@ -184,6 +190,8 @@ type Build struct {
 	// these, or none, is started at once with its shell waiting for the script; others may wait for a database or read the
 	// checkout, so they start when sources and services are ready.
 	EarlyEntrypoints []string
+	// NativeStop interrupts a script as `docker stop` does: SIGTERM for the first process only (FF_USE_NATIVE_CONTAINER_STOP).
+	NativeStop bool
 }
 
 // When says for which outcome a final task runs.
@@ -202,6 +210,7 @@ type Task struct {
 	When           When
 	Timeout        time.Duration // 0 = the job's own limit only
 	Optional       bool          // a failure is the operator's business, not the job's
+	Prepares       bool          // a failure ends the job at once, with no final task
 }
 
 // Step is one stage in the build container: one start of it, the script on its shell's stdin.

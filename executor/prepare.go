@@ -19,6 +19,9 @@ func (j *Job) prepare(ctx, steps context.Context) error {
 	begun := time.Now()
 	for attempt := 1; ; attempt++ {
 		err := j.engine.blame(j.start(ctx, steps, begun))
+		if err != nil && ctx.Err() == nil && steps.Err() != nil {
+			return context.Cause(steps) // whatever it was in which that showed first
+		}
 		if err == nil || attempt == prepareAttempts || ctx.Err() != nil || steps.Err() != nil || !passing(err) {
 			return err
 		}

@@ -37,6 +37,8 @@ type shell struct {
 	alien error  // why an image for another platform does not run; nil for any other image
 	gate  *gate  // open while the container runs
 	armed *armed // started and waiting for its script
+
+	nativeStop bool // see Build.NativeStop
 }
 
 // armed is one start of the container.
@@ -167,6 +169,12 @@ func (s *shell) oomKilled(ctx context.Context) bool {
 func (s *shell) interrupt(ctx context.Context) {
 	ctx, cancel := context.WithTimeoutCause(ctx, termGrace, errors.New("the script's processes did not end after SIGTERM"))
 	defer cancel()
+	if s.nativeStop {
+		// The engine kills it after the grace.
+		grace := int(termGrace / time.Second)
+		_, _ = s.on.docker.ContainerStop(context.WithoutCancel(ctx), s.id, client.ContainerStopOptions{Timeout: &grace})
+		return
+	}
 	// A container that has ended meanwhile answers 409, one without sh fails: the kill below covers both.
 	_, _ = s.on.exec(ctx, s.id, []string{"sh", "-c", "kill -TERM -1"}, nil, io.Discard, io.Discard)
 	if _, err := s.exitCode(ctx); err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -123,7 +122,7 @@ func (s *starter) createVolumes(ctx context.Context) error {
 // openVolumes lets the user of the build container write to its volumes. Only root may to a fresh one, so for root
 // there is nothing to do, and the job is spared a container.
 func (s *starter) openVolumes(ctx context.Context, user string) error {
-	if name, _, _ := strings.Cut(user, ":"); name == "" || name == "0" || name == "root" {
+	if isRoot(user) {
 		return nil
 	}
 	open := slices.DeleteFunc(slices.Clone(s.plan.Volumes), func(v Volume) bool { return !v.Open })
@@ -163,7 +162,10 @@ func (s *starter) build(job, ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.shell = &shell{on: s.engine.containers, id: id, name: c.Name, image: b.Image.Ref, nonce: s.nonce, alien: alien, gate: s.gate}
+	s.imageUser = image.User
+	s.shell = &shell{
+		on: s.engine.containers, id: id, name: c.Name, image: b.Image.Ref, nonce: s.nonce, alien: alien, gate: s.gate, nativeStop: b.NativeStop,
+	}
 	if ctx.Err() != nil || !early(b, image) {
 		return context.Cause(ctx)
 	}

@@ -166,7 +166,7 @@ func (c *Client) attempt(ctx context.Context, r call) (answer, error) {
 		if resp == nil {
 			return answer{}, err
 		}
-		a := answer{status: resp.StatusCode, header: resp.Header, body: body.Bytes(), from: resp.Request.URL}
+		a := answer{status: resp.StatusCode, header: resp.Header, body: body.Bytes(), from: resp.Request.URL, requestID: resp.Request.Header.Get("X-Request-Id"), tls: resp.TLS}
 		if refused, ok := errors.AsType[*gitlab.ErrorResponse](err); ok {
 			a.body = refused.Body
 			return a, nil

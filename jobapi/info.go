@@ -89,6 +89,7 @@ func DefaultInfo(version, revision string) Info {
 			RawVariables:            true,
 			MultiBuildSteps:         true,
 			ReturnExitCode:          true,
+			JobInputs:               true,
 			TraceReset:              true,
 			TraceChecksum:           true,
 			TraceSize:               true,

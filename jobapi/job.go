@@ -31,9 +31,13 @@ type Job struct {
 	Dependencies []Dependency `json:"dependencies"`
 	Features     Features     `json:"features"`
 
-	Inputs  json.RawMessage `json:"inputs,omitempty"`  // see HasInputs
+	Inputs  json.RawMessage `json:"inputs,omitempty"`  // see ParseInputs
 	Secrets json.RawMessage `json:"secrets,omitempty"` // see HasSecrets
 	Run     string          `json:"run"`               // JSON text of `run:` steps; empty for ordinary jobs
+
+	// These two are no part of what GitLab sends; they stay with the payload wherever it is kept.
+	RequestID   string `json:"lced_request_id,omitempty"`   // of the request that was answered with this job, for GitLab's logs
+	ServerChain []byte `json:"lced_server_chain,omitempty"` // PEM of GitLab's certificate and its issuers; nil without TLS
 }
 
 // String names the job without its variables and tokens, for %v and its kin.
@@ -41,9 +45,6 @@ func (j Job) String() string { return fmt.Sprintf("job %d", j.ID) }
 
 // GoString is String for %#v.
 func (j Job) GoString() string { return j.String() }
-
-// HasInputs reports whether the job wants its inputs interpolated, which needs the feature job_inputs.
-func (j Job) HasInputs() bool { return hasContent(j.Inputs) }
 
 // HasSecrets reports whether the job wants external secrets resolved, which needs the feature vault_secrets.
 func (j Job) HasSecrets() bool { return hasContent(j.Secrets) }

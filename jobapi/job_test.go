@@ -77,7 +77,7 @@ func TestJobExample(t *testing.T) {
 	if !job.Features.TraceSections || len(job.Features.FailureReasons) != 12 {
 		t.Errorf("features %v", job.Features)
 	}
-	if job.HasInputs() || job.HasSecrets() || job.Run != "" {
+	if inputs, err := job.ParseInputs(); inputs != nil || err != nil || job.HasSecrets() || job.Run != "" {
 		t.Error("inputs, secrets or run out of nowhere")
 	}
 }
@@ -187,15 +187,14 @@ func TestUnsupportedExecutorOpts(t *testing.T) {
 func TestJobOptionalObjects(t *testing.T) {
 	t.Parallel()
 	for payload, want := range map[string]bool{
-		`{}`: false, `{"inputs": null, "secrets": null}`: false, `{"inputs": [], "secrets": {}}`: false, `{"inputs": [ ], "secrets": { }}`: false,
-		`{"inputs": [{"key": "k"}], "secrets": {"A": {}}}`: true,
+		`{}`: false, `{"secrets": null}`: false, `{"secrets": {}}`: false, `{"secrets": { }}`: false, `{"secrets": {"A": {}}}`: true,
 	} {
 		var job Job
 		if err := json.Unmarshal([]byte(payload), &job); err != nil {
 			t.Fatal(err)
 		}
-		if job.HasInputs() != want || job.HasSecrets() != want {
-			t.Errorf("%s: %v %v", payload, job.HasInputs(), job.HasSecrets())
+		if job.HasSecrets() != want {
+			t.Errorf("%s: %v", payload, job.HasSecrets())
 		}
 	}
 }

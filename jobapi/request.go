@@ -3,7 +3,9 @@ package jobapi
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -38,7 +40,11 @@ func (c *Client) Request(ctx context.Context, session *Session) (*Job, error) {
 	c.queueState(a.header.Get("X-GitLab-Last-Update"))
 	switch a.status {
 	case http.StatusCreated:
-		return decodeJob(a.body)
+		job, err := decodeJob(a.body)
+		if job != nil {
+			job.RequestID, job.ServerChain = a.requestID, chainOf(a.tls)
+		}
+		return job, err
 	case http.StatusNoContent:
 		return nil, nil
 	case http.StatusConflict:
@@ -100,4 +106,20 @@ func badPayload(body []byte, err error) *BadPayloadError {
 		}
 	}
 	return bad
+}
+
+// chainOf is the server's certificate with its issuers up to the authority, as PEM; nil without TLS.
+func chainOf(state *tls.ConnectionState) []byte {
+	if state == nil {
+		return nil
+	}
+	chain := state.PeerCertificates
+	if len(state.VerifiedChains) > 0 {
+		chain = state.VerifiedChains[0]
+	}
+	var text []byte
+	for _, certificate := range chain {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})...)
+	}
+	return text
 }

@@ -2,6 +2,7 @@ package jobapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -27,6 +28,9 @@ type answer struct {
 	header http.Header
 	body   []byte
 	from   *url.URL // whose answer it is
+
+	requestID string               // that the call had in the server's logs
+	tls       *tls.ConnectionState // nil without TLS
 }
 
 // retryDelay is the one retry policy of this package: whether a call that was answered with a is worth another

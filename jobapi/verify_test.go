@@ -80,7 +80,7 @@ func TestVerifyIntroducesTheRunner(t *testing.T) {
 					"artifacts": true, "upload_multiple_artifacts": true, "upload_raw_artifacts": true,
 					"artifacts_exclude": true, "cache": true, "fallback_cache_keys": true,
 					"refspecs": true, "masking": true, "raw_variables": true, "multi_build_steps": true,
-					"return_exit_code": true, "job_inputs": false, "trace_reset": true, "trace_checksum": true,
+					"return_exit_code": true, "job_inputs": true, "trace_reset": true, "trace_checksum": true,
 					"trace_size": true, "cancelable": true, "cancel_gracefully": true, "two_phase_job_commit": true,
 					"vault_secrets": false, "session": false, "terminal": false, "proxy": false, "shared": false,
 					"native_steps_integration": false,

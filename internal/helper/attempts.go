@@ -6,15 +6,17 @@ import (
 	"time"
 )
 
-// Wait before attempt n+1: 5 s, doubled up to 5 min, as gitlab-runner does.
-const (
-	firstPause   = 5 * time.Second
-	longestPause = 5 * time.Minute
-)
+// pauses are the first and the longest wait between two attempts; each is twice the one before, as with gitlab-runner.
+func (r *Request) pauses() (first, longest time.Duration) {
+	if r.QuickRetries {
+		return time.Second, 5 * time.Second
+	}
+	return 5 * time.Second, 5 * time.Minute
+}
 
 // attempts calls try until it succeeds, with the number of the attempt from 1 to most; failed tells the user what did not.
 func (s *stage) attempts(ctx context.Context, most int, failed string, try func(n int) error) error {
-	pause := firstPause
+	pause, longest := s.pauses()
 	for n := 1; ; n++ {
 		err := try(n)
 		if err == nil || n >= most || ctx.Err() != nil {
@@ -24,7 +26,7 @@ func (s *stage) attempts(ctx context.Context, most int, failed string, try func(
 		if err := s.pause(ctx, pause); err != nil {
 			return fmt.Errorf("wait for the next attempt: %w", err)
 		}
-		pause = min(2*pause, longestPause)
+		pause = min(2*pause, longest)
 	}
 }
 

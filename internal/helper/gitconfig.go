@@ -21,10 +21,10 @@ type setting struct{ key, value string }
 // privateDir, outside all volumes, takes the certificates.
 func (r *Request) gitEnvironment(container []string, privateDir string) ([]string, error) {
 	src := r.Sources
-	settings := r.safetySettings()
+	settings := src.safetySettings()
 	settings = append(settings,
 		setting{"include.path", filepath.Join(r.TempDir, extConfigFile)},
-		setting{"transfer.bundleURI", "true"},
+		setting{"transfer.bundleURI", strconv.FormatBool(src.BundleURIs)},
 		// Nothing may go on behind the stage's back.
 		setting{"gc.autoDetach", "false"},
 		setting{"maintenance.autoDetach", "false"},
@@ -34,6 +34,11 @@ func (r *Request) gitEnvironment(container []string, privateDir string) ([]strin
 	}
 	if src.CorrelationID != "" {
 		settings = append(settings, setting{"http.extraHeader", "X-Gitaly-Correlation-ID: " + src.CorrelationID})
+	}
+	for _, origin := range src.origins() {
+		if src.ProactiveAuth {
+			settings = append(settings, setting{"http." + origin + ".proactiveAuth", "basic"})
+		}
 	}
 	certificates, err := r.certificates(privateDir)
 	if err != nil {
@@ -55,7 +60,7 @@ func (r *Request) gitEnvironment(container []string, privateDir string) ([]strin
 }
 
 // safetySettings keep files of the repository from running commands.
-func (r *Request) safetySettings() []setting {
+func (src *Sources) safetySettings() []setting {
 	settings := []setting{
 		{"core.hooksPath", os.DevNull},
 		{"core.fsmonitor", "false"},
@@ -64,7 +69,7 @@ func (r *Request) safetySettings() []setting {
 		{"safe.bareRepository", "explicit"},
 		{"credential.interactive", "never"},
 	}
-	if r.Sources.SafeDirectory {
+	if src.SafeDirectory {
 		// The checkout and its submodules; the other directories here are the helper's own.
 		settings = append(settings, setting{"safe.directory", "*"})
 	}

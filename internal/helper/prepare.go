@@ -2,6 +2,7 @@ package helper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,7 +38,7 @@ func (s *stage) prepare(context.Context) error {
 }
 
 // cleanup is the stage cleanup_file_variables: what a job must not leave to the next one.
-func (s *stage) cleanup(context.Context) error {
+func (s *stage) cleanup(ctx context.Context) error {
 	for _, name := range s.Cleanup.FileVariables {
 		if err := checkVariableName(name); err != nil {
 			return err
@@ -48,6 +49,9 @@ func (s *stage) cleanup(context.Context) error {
 		return err
 	}
 	if err := realDir(s.BuildsDir, s.ProjectDir); err != nil {
+		return err
+	}
+	if err := errors.Join(s.cleanWorktree(ctx), removeFrom(s.TempDir, templateDir)); err != nil {
 		return err
 	}
 	return sweepGitDir(filepath.Join(s.ProjectDir, ".git"), s.Cleanup.CleanGitConfig)

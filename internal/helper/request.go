@@ -15,6 +15,9 @@ const (
 	StageCleanup         = "cleanup_file_variables"
 )
 
+// TitleGetSources is the title of the section of [StageGetSources].
+const TitleGetSources = "Getting source from Git repository"
+
 // ExitBadRequest is the exit code of a stage whose request could not be read or understood. Git and scripts do not
 // use it, so the runner can tell its own mistake (a helper of another version) from a failure of the job.
 const ExitBadRequest = 125
@@ -35,6 +38,10 @@ type Request struct {
 	// Env holds the job's variables as NAME=value for git and hooks. Variables that only make sense with the programs of the
 	// job's image (PATH, LD_PRELOAD and the like) do not reach them.
 	Env []string `json:"env,omitempty"`
+	// Sections says whether the server understands section markers (features.trace_sections).
+	Sections bool `json:"sections,omitempty"`
+	// QuickRetries waits seconds instead of minutes between attempts (FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY is off).
+	QuickRetries bool `json:"quick_retries,omitempty"`
 	// FileVariables are written to TempDir before the stage does anything else.
 	FileVariables []File `json:"file_variables,omitempty"`
 
@@ -129,6 +136,10 @@ type Sources struct {
 	ClientKeyPEM  []byte `json:"client_key_pem,omitempty"`
 	// UserAgent is what git calls itself over HTTP.
 	UserAgent string `json:"user_agent,omitempty"`
+	// BundleURIs lets git fetch bundles from where the server says that they are (FF_USE_GIT_BUNDLE_URIS).
+	BundleURIs bool `json:"bundle_uris,omitempty"`
+	// ProactiveAuth sends the token with the first request, where git can (2.46; FF_USE_GIT_PROACTIVE_AUTH).
+	ProactiveAuth bool `json:"proactive_auth,omitempty"`
 	// CorrelationID is shown in the log and sent to Gitaly with every request; "" for none.
 	CorrelationID string `json:"correlation_id,omitempty"`
 
@@ -148,6 +159,9 @@ type Sources struct {
 
 // Cleanup belongs to [StageCleanup].
 type Cleanup struct {
+	// Worktree, if set, says what was checked out: it is put back to that state, or removed where the next job would not use it
+	// (FF_ENABLE_JOB_CLEANUP).
+	Worktree *Sources `json:"worktree,omitempty"`
 	// FileVariables are the names of the files to remove from TempDir.
 	FileVariables []string `json:"file_variables,omitempty"`
 	// CleanGitConfig removes configuration and hooks from the checkout, before the next job sees them.

@@ -135,11 +135,12 @@ func (s *sources) clearWorktree(ctx context.Context) error {
 	if _, err := os.Lstat(s.gitDir()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	notice(s.out, "Deleting all tracked and untracked files due to source fetch failure")
-	if err := s.git(ctx, s.ProjectDir, "rm", "-rf", "--ignore-unmatch", "--quiet", "."); err != nil {
-		return err
-	}
-	return s.git(ctx, s.ProjectDir, "clean", "-ffdx", "-q")
+	return s.interlude("clear_worktree", "Deleting all tracked and untracked files due to source fetch failure", TitleGetSources, func() error {
+		if err := s.git(ctx, s.ProjectDir, "rm", "-rf", "--ignore-unmatch", "--quiet", "."); err != nil {
+			return err
+		}
+		return s.git(ctx, s.ProjectDir, "clean", "-ffdx", "-q")
+	})
 }
 
 // repository brings checkout and submodules to the commit. Where that fails although the server has everything, the

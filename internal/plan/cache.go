@@ -186,7 +186,7 @@ func (cs *caches) ephemeral() string {
 			covering, persistent = dest, lasting
 		}
 	}
-	consider(cs.dirs.builds, cs.strategy == string(helper.StrategyFetch))
+	consider(cs.dirs.builds, cs.strategy == string(helper.StrategyFetch) && !cs.Runner.Docker.DisableCache)
 	for _, v := range cs.Runner.Docker.Volumes {
 		consider(destinationOf(cs.compiler, v), v.Source != "" || !cs.Runner.Docker.DisableCache)
 	}

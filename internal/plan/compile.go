@@ -78,11 +78,13 @@ func Timeout(job *jobapi.Job) time.Duration {
 // compiler holds what the pieces share while one plan is written.
 type compiler struct {
 	Input
-	vars     *variables
-	names    names
-	dirs     dirs
-	strategy string
-	warnings []string
+	flags     Flags
+	vars      *variables
+	sensitive []string // values of inputs that the log must not show
+	names     names
+	dirs      dirs
+	strategy  string
+	warnings  []string
 }
 
 // Compile writes the plan of a job.
@@ -91,9 +93,16 @@ func Compile(in Input) (*Compiled, error) {
 		return nil, err
 	}
 	c := &compiler{Input: in}
-	c.names = newNames(in)
-	c.vars = newVariables(in, c.names)
-	_, c.warnings = ResolveFlags(in.Job, in.Runner)
+	c.flags, c.warnings = ResolveFlags(in.Job, in.Runner)
+	if c.flags["FF_ENABLE_JOB_INPUTS_INTERPOLATION"] {
+		var err error
+		if c.Job, c.sensitive, err = interpolate(in.Job); err != nil {
+			return nil, &ConfigError{err}
+		}
+	}
+	c.names = newNames(c.Input)
+	c.vars = newVariables(c.Input, c.names)
+	c.warnOfDebugging()
 	c.strategy = gitStrategy(c)
 	if err := chooseDirs(c); err != nil {
 		return nil, err
@@ -149,8 +158,6 @@ func supported(job *jobapi.Job) error {
 	switch {
 	case job.Run != "":
 		return refuse("the keyword run: (GitLab steps) is not supported by this runner; use script:")
-	case job.HasInputs():
-		return refuse("the job has inputs:, which this runner does not interpolate")
 	case job.HasSecrets():
 		return refuse("the job has secrets:, which this runner cannot resolve; use CI/CD variables")
 	}

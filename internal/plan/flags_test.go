@@ -29,7 +29,7 @@ func TestResolveFlags(t *testing.T) {
 	if diff := cmp.Diff([]string{"FF_OF_THE_OPERATOR:true", "FF_SCRIPT_SECTIONS:true", "FF_USE_FASTZIP:false"}, flags.Changed()); diff != "" {
 		t.Error(diff)
 	}
-	if len(warnings) != 1 || !strings.HasPrefix(warnings[0], `FF_USE_INIT_WITH_DOCKER_EXECUTOR is "yes"`) {
+	if len(warnings) != 2 || !strings.HasPrefix(warnings[0], `FF_USE_INIT_WITH_DOCKER_EXECUTOR is "yes"`) || !strings.HasPrefix(warnings[1], "FF_USE_FASTZIP=false changes nothing: ") {
 		t.Errorf("warnings %q", warnings)
 	}
 

@@ -44,7 +44,7 @@ func makeSteps(c *compiler, p *executor.Plan) {
 	p.StepAttempts = attemptsOf(c, "EXECUTOR_JOB_SECTION_ATTEMPTS")
 	p.StepTimeout = durationOf(c, "RUNNER_SCRIPT_TIMEOUT", 0)
 	p.AfterTimeout = durationOf(c, "RUNNER_AFTER_SCRIPT_TIMEOUT", 5*time.Minute)
-	p.AfterMatters = !c.vars.bool("AFTER_SCRIPT_IGNORE_ERRORS", true)
+	p.AfterMatters = !c.bool("AFTER_SCRIPT_IGNORE_ERRORS", true)
 }
 
 // durationOf reads a timeout variable; one that is malformed, negative or zero keeps the default, as in gitlab-runner.

@@ -23,6 +23,9 @@ func makeTasks(c *compiler, p *executor.Plan, vols *volumes) error {
 		return nil
 	}
 	p.Helper = makeHelper(c, vols)
+	if p.Helper.Own != nil {
+		p.Owned = []string{c.dirs.project, c.dirs.temp}
+	}
 	stages := requests(c, vols, cs)
 	add := func(stage, title string, task executor.Task) ([]executor.Task, error) {
 		request, needed := stages[stage]
@@ -30,7 +33,11 @@ func makeTasks(c *compiler, p *executor.Plan, vols *volumes) error {
 			return nil, nil
 		}
 		request.Stage, request.BuildsDir, request.ProjectDir, request.TempDir = stage, c.dirs.builds, c.dirs.project, c.dirs.temp
-		request.Env = c.vars.env(false)
+		request.Env, request.Sections = c.vars.env(false), c.Job.Features.TraceSections
+		request.QuickRetries = !c.flags["FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY"]
+		if c.flags["FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR"] {
+			request.Umask = 0o022
+		}
 		text, err := json.Marshal(request)
 		if err != nil {
 			return nil, fmt.Errorf("write the request for %s: %w", stage, err)
@@ -43,8 +50,8 @@ func makeTasks(c *compiler, p *executor.Plan, vols *volumes) error {
 		list        *[]executor.Task
 		task        executor.Task
 	}{
-		{helper.StagePrepare, "Preparing environment", &p.Before, executor.Task{}},
-		{helper.StageGetSources, "Getting source from Git repository", &p.Before, executor.Task{Timeout: limitOf(c, "get_sources_timeout", c.Runner.GetSourcesTimeout)}},
+		{helper.StagePrepare, "Preparing environment", &p.Before, executor.Task{Prepares: true}},
+		{helper.StageGetSources, helper.TitleGetSources, &p.Before, executor.Task{Timeout: limitOf(c, "get_sources_timeout", c.Runner.GetSourcesTimeout)}},
 		{helper.StageRestoreCache, "Restoring cache", &p.Before, executor.Task{}},
 		{helper.StageDownload, "Downloading artifacts", &p.Before, executor.Task{}},
 		{helper.StageArchiveCache, "Saving cache for successful job", &p.Finally, executor.Task{When: executor.OnSuccess}},
@@ -70,6 +77,9 @@ func requests(c *compiler, vols *volumes, cs *caches) map[string]helper.Request 
 	}
 	sources := helper.Request{Sources: makeSources(c, clean)}
 	cleanup := &helper.Cleanup{CleanGitConfig: clean}
+	if c.flags["FF_ENABLE_JOB_CLEANUP"] {
+		cleanup.Worktree = sources.Sources
+	}
 	c.vars.files(func(name, content string) {
 		sources.FileVariables = append(sources.FileVariables, helper.File{Name: name, Content: []byte(content)})
 		cleanup.FileVariables = append(cleanup.FileVariables, name)
@@ -112,6 +122,9 @@ func makeHelper(c *compiler, vols *volumes) *executor.Helper {
 		},
 	}
 	// Where the configuration names a network, GitLab may be reachable on that one only.
+	if c.flags["FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR"] {
+		h.Own = []string{"busybox", "chown", "-h", "-R"}
+	}
 	if mode := networkMode(c); userNetwork(mode) {
 		h.Mode, h.Networks = "", []executor.Attachment{{Network: mode}}
 	} else if mode != "" {
@@ -136,19 +149,22 @@ func makeSources(c *compiler, clean bool) *helper.Sources {
 		Username: "gitlab-ci-token", Token: c.Job.Token.Reveal(), ObjectFormat: g.RepoObjectFormat,
 		SHA: g.SHA, Ref: g.Ref, Refspecs: g.Refspecs, Depth: depth,
 		FetchFlags: wordsOf(c, "GIT_FETCH_EXTRA_FLAGS", "--prune --quiet"), CleanFlags: wordsOf(c, "GIT_CLEAN_FLAGS", "-ffdx"),
-		Checkout:             v.bool("GIT_CHECKOUT", true) && c.strategy != string(helper.StrategyEmpty),
+		Checkout:             c.bool("GIT_CHECKOUT", true) && c.strategy != string(helper.StrategyEmpty),
 		SubmoduleStrategy:    helper.SubmoduleStrategy(v.get("GIT_SUBMODULE_STRATEGY")),
 		SubmodulePaths:       strings.Fields(v.get("GIT_SUBMODULE_PATHS")),
 		SubmoduleDepth:       depth,
 		SubmoduleUpdateFlags: strings.Fields(v.get("GIT_SUBMODULE_UPDATE_FLAGS")),
-		SubmoduleForceHTTPS:  v.bool("GIT_SUBMODULE_FORCE_HTTPS", false),
+		SubmoduleForceHTTPS:  c.bool("GIT_SUBMODULE_FORCE_HTTPS", false),
 		ServerHost:           v.get("CI_SERVER_HOST"), ServerSSHHost: v.get("CI_SERVER_SHELL_SSH_HOST"), ServerSSHPort: v.get("CI_SERVER_SHELL_SSH_PORT"),
-		SkipLFS:   v.bool("GIT_LFS_SKIP_SMUDGE", false),
+		SkipLFS:   c.bool("GIT_LFS_SKIP_SMUDGE", false),
 		CACertPEM: c.ServerCA, ClientCertPEM: c.ClientCert, ClientKeyPEM: c.ClientKey,
-		UserAgent: userAgent(c),
+		UserAgent: userAgent(c), BundleURIs: c.flags["FF_USE_GIT_BUNDLE_URIS"], ProactiveAuth: c.flags["FF_USE_GIT_PROACTIVE_AUTH"],
 		PreHooks:  hooksOf(c, "pre_get_sources_script", c.Runner.PreGetSourcesScript, true),
 		PostHooks: hooksOf(c, "post_get_sources_script", c.Runner.PostGetSourcesScript, false),
 		Attempts:  attemptsOf(c, "GET_SOURCES_ATTEMPTS"), SafeDirectory: c.Runner.SafeDirectoryCheckout, CleanGitConfig: clean,
+	}
+	if c.flags["FF_USE_GITALY_CORRELATION_ID"] {
+		s.CorrelationID = c.Job.RequestID
 	}
 	if c.Runner.CloneURL != "" {
 		s.BaseURL = strings.TrimRight(c.Runner.CloneURL, "/")
@@ -184,16 +200,19 @@ func wordsOf(c *compiler, name, def string) []string {
 	return strings.Fields(text)
 }
 
-// attemptsOf are clamped to 1…10 (job-api contract 3.3).
+// attemptsOf are clamped to 1…10 (job-api contract 3.3); what is no number counts as not set.
 func attemptsOf(c *compiler, name string) int {
 	text := c.vars.get(name)
 	if text == "" {
 		return 1
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > 10 {
-		c.warn("%s is %q, expected a number from 1 to 10: using 1", name, text)
-		return 1
+	if err != nil {
+		n = 1
+	}
+	if used := min(max(n, 1), 10); err != nil || used != n {
+		c.warn("%s is %q, expected a number from 1 to 10: using %d", name, text, used)
+		return used
 	}
 	return n
 }
@@ -218,5 +237,9 @@ func hooksOf(c *compiler, name, configured string, configuredFirst bool) []strin
 
 // hookScript is a whole script for the helper's shell, which reads it from stdin: its commands must not.
 func hookScript(c *compiler, lines []string) string {
-	return "set -o errexit\neval " + executor.Quote(scriptBody(c, lines)) + " </dev/null\n"
+	debug := ""
+	if c.debugs("CI_DEBUG_TRACE") {
+		debug = "set -o xtrace\n"
+	}
+	return debug + "set -o errexit\neval " + executor.Quote(scriptBody(c, lines)) + " </dev/null\n"
 }

@@ -43,7 +43,11 @@ func newVariables(in Input, n names) *variables {
 	v.internal("CI_SERVER", "yes")
 	v.internal("CI_JOB_STATUS", "running")
 	v.internal("CI_JOB_TIMEOUT", strconv.Itoa(int(Timeout(in.Job).Seconds())))
-	v.file("CI_SERVER_TLS_CA_FILE", in.ServerCA)
+	ca := in.ServerCA
+	if ca == nil {
+		ca = in.Job.ServerChain
+	}
+	v.file("CI_SERVER_TLS_CA_FILE", ca)
 	v.file("CI_SERVER_TLS_CERT_FILE", in.ClientCert)
 	v.file("CI_SERVER_TLS_KEY_FILE", in.ClientKey)
 	for _, jv := range in.Job.Variables {
@@ -214,7 +218,7 @@ func (v *variables) files(f func(name, content string)) {
 
 // masks are the values that the log hides: masked variables and every credential of the payload.
 func (c *compiler) masks() []string {
-	masks := []string{c.Job.Token.Reveal(), c.Runner.Token.Reveal()}
+	masks := append([]string{c.Job.Token.Reveal(), c.Runner.Token.Reveal()}, c.sensitive...)
 	for _, one := range c.vars.list {
 		if one.Masked {
 			masks = append(masks, one.Value, c.vars.content(one))
@@ -228,6 +232,28 @@ func (c *compiler) masks() []string {
 	}
 	slices.Sort(masks)
 	return slices.DeleteFunc(slices.Compact(masks), func(m string) bool { return strings.TrimSpace(m) == "" })
+}
+
+// bool reads a boolean setting of the job; a value that is none is told and ignored.
+func (c *compiler) bool(name string, def bool) bool {
+	text := c.vars.get(name)
+	b, err := strconv.ParseBool(text)
+	if err != nil {
+		if text != "" {
+			c.warn("%s is %q, which is not true or false: ignored", name, text)
+		}
+		return def
+	}
+	return b
+}
+
+// warnOfDebugging tells of debugging that the job asks for and does not get.
+func (c *compiler) warnOfDebugging() {
+	for _, name := range []string{"CI_DEBUG_TRACE", "CI_DEBUG_SERVICES"} {
+		if c.bool(name, false) && c.Runner.DebugTraceDisabled {
+			c.warn("%s: usage is disabled on this runner (debug_trace_disabled)", name)
+		}
+	}
 }
 
 // debugs reports whether the job switches a kind of debugging on, and may.

@@ -48,7 +48,7 @@ func makeVolumes(c *compiler, s *sidecars) (*volumes, error) {
 	}
 	if !seen[c.dirs.builds] {
 		// Only fetch leaves something that the next job wants.
-		vols.addCache(c, c.dirs.builds, c.strategy != string(helper.StrategyFetch))
+		vols.addCache(c, c.dirs.builds, c.strategy != string(helper.StrategyFetch) || c.Runner.Docker.DisableCache)
 	}
 	if s.setup.Certs != nil {
 		if err := vols.addCertificates(c, s.setup.Certs); err != nil {

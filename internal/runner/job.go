@@ -93,6 +93,7 @@ func (l *life) perform(ctx, steps context.Context) (*executor.Job, error) {
 		l.trace.Warn("%s", w)
 	}
 	l.up.debug = compiled.Debug
+	l.tellImages(compiled.Plan)
 	run := l.entry.engine.NewJob(compiled.Plan, func(name, title string) executor.Section { return l.trace.Section(name, title) })
 	l.offerTerminal(run)
 	if compiled.Services {
@@ -202,7 +203,7 @@ func (l *life) open() error {
 	o := l.traceOptions(l.record, l.job.Token, l.entry.config.Token)
 	o.Prefixes = l.job.Features.TokenMaskPrefixes
 	flags, _ := plan.ResolveFlags(l.job, l.entry.config) // plan.Compile warns of bad values
-	o.Timestamps = flags["FF_TIMESTAMPS"]
+	o.Timestamps, o.FewPrefixes, o.PatientKeepAlive = flags["FF_TIMESTAMPS"], !flags["FF_MASK_ALL_DEFAULT_TOKENS"], flags["FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL"]
 	if l.Live != nil {
 		o.Live = l.Live(l.job)
 	}

@@ -76,3 +76,15 @@ func (l *life) explain(err error) {
 		}
 	}
 }
+
+// tellImages tells the operator which images a job uses, where it or the configuration asks for that.
+func (l *life) tellImages(p *executor.Plan) {
+	if flags, _ := plan.ResolveFlags(l.job, l.entry.config); !flags["FF_LOG_IMAGES_CONFIGURED_FOR_JOB"] {
+		return
+	}
+	var services []string
+	for _, s := range p.Services {
+		services = append(services, s.Image.Ref)
+	}
+	l.log.Info("images of the job", "image", p.Build.Image.Ref, "services", services)
+}

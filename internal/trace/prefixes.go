@@ -1,7 +1,11 @@
 package trace
 
-// tokenPrefixes are the beginnings of GitLab's own tokens, as gitlab-runner hides them with FF_MASK_ALL_DEFAULT_TOKENS.
-func tokenPrefixes() []string {
+// tokenPrefixes are the beginnings of GitLab's own tokens, as gitlab-runner hides them with FF_MASK_ALL_DEFAULT_TOKENS; few
+// are those that it hides without.
+func tokenPrefixes(few bool) []string {
+	if few {
+		return []string{"glpat-"}
+	}
 	return []string{
 		"glpat-", "gloas-", "gldt-", "glrt-", "glcbt-", "glrtr-", "glptt-", "glft-", "glimt-", "glagent-",
 		"glsoat-", "glffct-", "_gitlab_session=", "gltok-",

@@ -17,7 +17,7 @@ type secrets struct {
 }
 
 func newSecrets(masks, prefixes []string) *secrets {
-	s := &secrets{prefixes: newAutomaton(append(tokenPrefixes(), prefixes...)), known: map[string]bool{}}
+	s := &secrets{prefixes: newAutomaton(prefixes), known: map[string]bool{}}
 	s.add(masks...)
 	return s
 }

@@ -14,6 +14,8 @@ const (
 	// keepAliveAfter is how long a job may be silent before the server is told that it lives. The server fails a job
 	// that was silent for an hour, and an idle job learns of a cancel this way.
 	keepAliveAfter = 30 * time.Second
+	// longestSilence bounds a silence that goes by the server's interval.
+	longestSilence = 30 * time.Minute
 	// chunkSize is the most that gitlab-runner sends in one patch.
 	chunkSize = 1 << 20
 	// patchesPerTick stays below 200 patches a minute at the shortest interval: administrators lower the server's
@@ -94,13 +96,21 @@ type heartbeat struct {
 // beat sends what waits, or says that the job is alive.
 func (h *heartbeat) beat(ctx context.Context) error {
 	ok, err := h.sendWaiting(ctx)
-	if err != nil || !ok || time.Since(h.lastSent) < keepAliveAfter {
+	if err != nil || !ok || time.Since(h.lastSent) < h.silence() {
 		return err
 	}
 	if reply, err := h.up.KeepAlive(ctx, h.trace.sum()); err == nil {
 		h.take(reply, 0)
 	}
 	return nil
+}
+
+// silence is how long the server may hear nothing of the job.
+func (h *heartbeat) silence() time.Duration {
+	if h.trace.patient {
+		return min(max(4*h.interval, keepAliveAfter), longestSilence)
+	}
+	return keepAliveAfter
 }
 
 // sendWaiting sends what the spool has and the server has not. One patch per tick, as gitlab-runner does it, would

@@ -140,6 +140,19 @@ func TestShipKeepsAlive(t *testing.T) {
 	})
 }
 
+// TestShipKeepsAlivePatiently goes by the interval of the server, of which four may pass in silence.
+func TestShipKeepsAlivePatiently(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr, server := openTrace(t, Options{PatientKeepAlive: true}), newFakeServer()
+		server.keepAlive = []answer{{reply: Reply{Outcome: Stored, Interval: time.Minute}}, {reply: Reply{Outcome: Stored, Interval: 15 * time.Minute}}}
+		stop := shipping(t, tr, server)
+		time.Sleep(time.Hour)
+		stop()
+		server.wantCalls(t, "30s running 0", "270s running 0", "2070s running 0")
+	})
+}
+
 func TestShipTakesTheServersInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -20,10 +20,15 @@ type Options struct {
 	Masks []string
 	// Prefixes of tokens to hide, besides GitLab's own: the server's features.token_mask_prefixes.
 	Prefixes []string
+	// FewPrefixes hides, of GitLab's own tokens, personal access tokens only (FF_MASK_ALL_DEFAULT_TOKENS is off).
+	FewPrefixes bool
 	// Sections says whether the server understands section markers: features.trace_sections.
 	Sections bool
 	// Timestamps puts the time before each line, in the format that GitLab reads from 17.2 on.
 	Timestamps bool
+	// PatientKeepAlive tells the server that a silent job lives after four of the intervals that it asks for, instead of half
+	// a minute (FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL).
+	PatientKeepAlive bool
 	// Live, if set, gets a copy of everything that reaches the spool. Its errors are ignored.
 	Live io.Writer
 }
@@ -39,6 +44,7 @@ type Sum struct {
 type Trace struct {
 	spool   *spool
 	markers bool
+	patient bool // see Options.PatientKeepAlive
 	secrets *secrets
 
 	mu     sync.Mutex
@@ -68,7 +74,8 @@ func newTrace(opts Options, s *spool, stamped bool) *Trace {
 	return &Trace{
 		spool:   s,
 		markers: opts.Sections,
-		secrets: newSecrets(opts.Masks, opts.Prefixes),
+		patient: opts.PatientKeepAlive,
+		secrets: newSecrets(opts.Masks, append(tokenPrefixes(opts.FewPrefixes), opts.Prefixes...)),
 		queue: queue{
 			out:       limiter{limit: limit, spool: s, size: size, over: size >= limit},
 			lineStart: stamped || size == 0, // with headers only whole lines are written

@@ -1,0 +1,47 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// isRoot tells whether a container's user, as an image or a configuration names it, is root.
+func isRoot(user string) bool {
+	name, _, _ := strings.Cut(user, ":")
+	return name == "" || name == "0" || name == "root"
+}
+
+// giveAway gives the plan's directories to the user of the build container's image. A failure is a warning, as with
+// gitlab-runner: the job may do without.
+func giveAway(ctx context.Context, j *Job) {
+	if len(j.plan.Owned) == 0 || j.helper == "" || isRoot(j.imageUser) {
+		return
+	}
+	if err := changeOwner(ctx, j); err != nil && ctx.Err() == nil {
+		j.remarks = append(j.remarks, fmt.Sprintf("the files of the job could not be given to the user %s of its image: %v", j.imageUser, err))
+	}
+}
+
+func changeOwner(ctx context.Context, j *Job) error {
+	if j.shell.armed == nil {
+		if err := j.shell.arm(ctx); err != nil {
+			return err
+		}
+	}
+	var out, said bytes.Buffer
+	on := j.engine.containers
+	code, err := on.exec(ctx, j.shell.id, []string{"sh", "-c", `echo "$(id -u):$(id -g)"`}, nil, &out, io.Discard)
+	ids := strings.TrimSpace(out.String())
+	if err != nil || code != 0 || len(strings.Trim(ids, "0123456789:")) > 0 || len(ids) < len("0:0") {
+		return fmt.Errorf("ask for its ids: %q, exit code %d, %w", ids, code, err)
+	}
+	command := append(append([]string{}, j.plan.Helper.Own...), ids)
+	code, err = on.exec(ctx, j.helper, append(command, j.plan.Owned...), nil, io.Discard, &said)
+	if err != nil || code != 0 {
+		return fmt.Errorf("exit code %d: %s %w", code, strings.TrimSpace(said.String()), err)
+	}
+	return nil
+}
