@@ -76,7 +76,7 @@ func (b *board) take(r *runner, systemID string, features map[string]bool) *job 
 			continue
 		}
 		now := time.Now()
-		j.runner, j.RunnerID, j.SystemID, j.features = r, r.ID, systemID, features
+		j.runner, j.RunnerID, j.SystemID, j.Features = r, r.ID, systemID, features
 		j.HandedOut, j.contact = now, now
 		if lacksFeature(j.spec, features) {
 			j.FailureReason = "runner_unsupported"
@@ -114,7 +114,7 @@ func (b *board) cancel(id int64, gracefully bool) {
 	if !ok || j.Ended() {
 		return
 	}
-	if gracefully && j.alive() && j.features["cancel_gracefully"] {
+	if gracefully && j.alive() && j.Features["cancel_gracefully"] {
 		j.State = StateCanceling
 		b.notify()
 		return

@@ -34,7 +34,8 @@ type Job struct {
 	ExitCode      int    // as sent by the runner
 	RunnerID      int64  // of the runner that took it, 0 before
 	SystemID      string
-	Token         string // the job token
+	Token         string          // the job token
+	Features      map[string]bool // that its runner told when it asked for it; read only
 
 	Bytesize  int64  // of the log, as told by the runner's latest update
 	Checksum  string // the same, for example crc32:00000000
@@ -72,11 +73,10 @@ type job struct {
 	spec     ciyaml.Job
 	tags     []string // expanded
 	pipeline *pipeline
-	runner   *runner         // that took it, nil before
-	features map[string]bool // of that runner
-	session  *runnerSession  // where its terminal is; nil: nowhere
-	secrets  []string        // values that must not show in the log
-	reasons  []string        // accepted as failure_reason
+	runner   *runner        // that took it, nil before
+	session  *runnerSession // where its terminal is; nil: nowhere
+	secrets  []string       // values that must not show in the log
+	reasons  []string       // accepted as failure_reason
 
 	wanted    []Artifact // what the payload asks for, without names and sizes
 	artifacts []*artifact

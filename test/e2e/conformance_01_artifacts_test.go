@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"lced-runner/internal/ciyaml"
@@ -154,6 +155,37 @@ many: {stage: use, script: [touch 1.json 2.json], artifacts: {reports: {terrafor
 	}
 	w.check(e, "use", succeeds("<1.2 3>\n"))
 	w.check(e, "many", fails("script_failure", 1, `artifacts of type "terraform"`, "only one file can be sent as raw"))
+}
+
+// TestConformance_01_EveryType uploads one of each that GitLab knows, as it asks for them.
+func TestConformance_01_EveryType(t *testing.T) {
+	t.Parallel()
+	formats := map[string]string{
+		"zip":  "archive lsif scip",
+		"gzip": "junit dotenv cobertura jacoco metrics cyclonedx annotations repository_xray",
+		"raw": `terraform accessibility codequality requirements requirements_v2 performance browser_performance load_performance sast secret_detection
+			dependency_scanning container_scanning cluster_image_scanning dast license_scanning coverage_fuzzing api_fuzzing sarif`,
+	}
+	var wanted []any
+	for format, types := range formats {
+		for _, kind := range strings.Fields(types) {
+			wanted = append(wanted, map[string]any{
+				"name": kind, "paths": []any{"report"}, "when": "always", "artifact_type": kind, "artifact_format": format, "expire_in": "1 week",
+			})
+		}
+	}
+	w := newWorld(t, plainConfig, nil)
+	j, log := w.run(patched(job("echo A=b >report"), func(payload map[string]any) { payload["artifacts"] = wanted }))
+	succeeds()(t, ending{j, log})
+	list := coordinator.ArtifactsOf(w.gitlab).List(j.ID)
+	if len(list) != len(wanted) {
+		t.Errorf("%d artifacts of %d were uploaded\n%s", len(list), len(wanted), log)
+	}
+	for _, kind := range strings.Fields(formats["gzip"] + " " + formats["raw"]) {
+		if got := w.uploaded(j.ID, kind); string(got) != "A=b\n" {
+			t.Errorf("%s is %q", kind, got)
+		}
+	}
 }
 
 // TestConformance_01_ArtifactsWhen is job-api contract 7.5 and 7.2.

@@ -49,6 +49,10 @@ func TestConformance_02_CacheStaysForTheNextJob(t *testing.T) {
 	))
 	w.one("a change is saved", caching(job(`echo changed >vendor/file`), vendor("$CI_JOB_NAME/deps")), lacks(succeeds("Created cache"), "up to date"))
 	w.one("without git", caching(with(job(`cat vendor/file`), "GIT_STRATEGY=none"), vendor("$CI_JOB_NAME/deps")), succeeds("Successfully extracted cache", "changed\n"))
+	for _, format := range []string{"tarzstd", "zipzstd"} {
+		w.one(format, caching(with(job(fill), "CACHE_COMPRESSION_FORMAT="+format), vendor(format)), succeeds("Created cache"))
+		w.one(format+" again", caching(job(show), vendor(format)), succeeds("Successfully extracted cache", "vendor/file -rwxr-x---", "vendor/empty drwx", "vendor/link lrwx"))
+	}
 	w.one("another key", caching(job(`[ ! -e vendor ]`), vendor("other")), succeeds("Failed to extract cache", "vendor/: no matching files"))
 }
 

@@ -21,8 +21,20 @@ func TestConformance_04_Masking(t *testing.T) {
 	)
 	encoded.Variables = []coordinator.Variable{{Key: "TOKEN", Value: secret, Masked: true}}
 	learnt := job(`value=$(echo learnt-at-run-time | tr a-z A-Z)`, `echo "::add-mask::$value"`, `echo "it is $value"`, `printf %s "$value" | base64`)
+	// Masking is by what is written, however it is split, and to whichever stream.
+	split := job(`echo "whole: $TOKEN"`, `echo "$TOKEN" >&2`, `printf %s s3cr3t-Val; sleep 1; printf '%s\n' ue/4711?`, `printf 's3cr3t-%s\n' Value/4710`)
+	split.Variables = encoded.Variables
+	tokens := patched(job("echo glpat-abc.def glrt-t1_ghi acme-jkl; echo 'GET /x?private_token=mno&y=z'"), func(payload map[string]any) {
+		payload["features"].(map[string]any)["token_mask_prefixes"] = []any{"acme-"}
+	})
 	w := newWorld(t, plainConfig, nil)
 	w.play([]scenario{
+		{"split across chunks", split, lacks(func(t *testing.T, e ending) {
+			succeeds("whole: [MASKED]\n", "s3cr3t-Value/4710\n")(t, e)
+			e.times(t, "[MASKED]", 3)
+		}, secret)},
+		{"token prefixes and URL parameters", tokens, succeeds("\nglpat-[MASKED] glrt-[MASKED] acme-[MASKED]\n", "GET /x?private_token=[MASKED]&y=z\n")},
+		{"FF_MASK_ALL_DEFAULT_TOKENS", with(tokens, "FF_MASK_ALL_DEFAULT_TOKENS=false"), succeeds("\nglpat-[MASKED] glrt-t1_ghi acme-[MASKED]\n")},
 		{"encodings of a masked value", encoded, lacks(succeeds("bm90IGEgc2VjcmV0\n"),
 			secret, base64.StdEncoding.EncodeToString([]byte(secret))[:20], base64.StdEncoding.EncodeToString([]byte("user:" + secret))[8:20], "s3cr3t-Value%2F4711%3F")},
 		{"::add-mask::", learnt, lacks(succeeds("\n::add-mask::[MASKED]\n", "\nit is [MASKED]\n"), "LEARNT-AT-RUN-TIME", base64.StdEncoding.EncodeToString([]byte("LEARNT-AT-RUN-TIME")))},
@@ -37,6 +49,7 @@ func TestConformance_04_Masking(t *testing.T) {
 		}},
 		{"no timestamps unless asked for", job("true"), lacks(succeeds(), "feature flags:", "Z 00O ")},
 		{"a flag that is neither true nor false", with(job("echo $FF_TIMESTAMPS"), "FF_TIMESTAMPS=maybe"), succeeds(`FF_TIMESTAMPS is "maybe", which is not true or false: ignored`, "\nfalse\n")},
+		{"a flag without an effect says so", with(job("true"), "FF_NETWORK_PER_BUILD=0"), succeeds("WARNING: FF_NETWORK_PER_BUILD=false changes nothing: a job has a network of its own")},
 		{"a line of 3 MB", job(`head -c 3000000 /dev/zero | tr '\0' x; echo; echo "the end"`), succeeds(strings.Repeat("x", 3000000) + "\nthe end\n")},
 		{"CI_DEBUG_TRACE", with(job("echo shown"), "CI_DEBUG_TRACE=true"), succeeds("+ echo shown\n", "shown\n")}, // two streams, in whichever order,
 	})

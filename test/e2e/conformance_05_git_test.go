@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -60,15 +61,26 @@ func commits(n int) func(workTree) {
 	}
 }
 
-// withModule makes a commit that has another repository as a submodule, by a relative address.
+// withModule makes a commit that has one more repository as a submodule, by a relative address.
 func withModule(name string, module coordinator.Repository) func(workTree) {
 	return func(r workTree) {
 		if err := os.Mkdir(filepath.Join(r.dir, name), 0o755); err != nil {
 			r.w.t.Fatal(err)
 		}
 		r.git("update-index", "--add", "--cacheinfo", "160000,"+module.SHA+","+name)
-		r.commit(".gitmodules", fmt.Sprintf("[submodule %q]\n\tpath = %s\n\turl = ../%s.git\n", name, name, filepath.Base(module.Path)))
+		others, _ := os.ReadFile(filepath.Join(r.dir, ".gitmodules"))
+		r.commit(".gitmodules", fmt.Sprintf("%s[submodule %q]\n\tpath = %s\n\turl = ../%s.git\n", others, name, name, filepath.Base(module.Path)))
 	}
+}
+
+// commitOf is the id of the commit that a reference of a served repository names.
+func (w *world) commitOf(repo coordinator.Repository, ref string) string {
+	w.t.Helper()
+	id, err := exec.Command("git", "-C", repo.Dir, "rev-parse", ref).Output()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(id))
 }
 
 // of gives a job another repository than the world's.
@@ -102,6 +114,22 @@ func TestConformance_05_GitStrategies(t *testing.T) {
 			}
 		}, "never\n")},
 		{"afterwards", job("cat README"), succeeds("a file of the repository\n")},
+		{"hostile", job(
+			`mkdir -p .git/hooks; printf '#!/bin/sh\ntouch /builds/pwned\n' >.git/hooks/post-checkout; chmod 755 .git/hooks/post-checkout`,
+			`printf '[core]\n\tfsmonitor = touch /builds/pwned\n\tsshCommand = touch /builds/pwned\n[filter "x"]\n\tsmudge = touch /builds/pwned; cat\n[alias]\n\tfetch = !touch /builds/pwned\n' >>.git/config`,
+			`mkdir -p .git/info; echo '* filter=x' >.git/info/attributes; echo '* filter=x' >.gitattributes; rm README`,
+			`for lock in index shallow HEAD refs/heads/main; do mkdir -p .git/refs/heads; touch .git/$lock.lock; done`,
+		), succeeds()},
+		{"runs nothing", job("cat README", "ls /builds/pwned || echo none"), succeeds("a file of the repository\n", "\nnone\n")},
+		{"objects that a power cut emptied", job(`find .git/objects -type f -exec sh -c ': >"$1"' sh {} \;`), succeeds()},
+		{"are replaced", job("cat README"), succeeds("The checkout of an earlier job cannot be used any more.", "Created fresh repository.", "a file of the repository\n")},
+		{"a link for a repository", job("mv .git /builds/elsewhere", "ln -s /builds/elsewhere .git"), succeeds()},
+		{"is replaced", job("[ -d .git ] && [ ! -L .git ]", "cat README"), succeeds("Created fresh repository.", "a file of the repository\n")},
+		{"no token stays", job(`grep -rl "$CI_JOB_TOKEN" .git "$CI_PROJECT_DIR.tmp" || echo none`), succeeds("\nnone\n", "Gitaly correlation ID: ")},
+		{"FF_ENABLE_JOB_CLEANUP", with(job("touch left-over", "echo changed >README"), "FF_ENABLE_JOB_CLEANUP=true"), succeeds("Cleaning up the build directory...")},
+		{"has cleaned up", with(job("ls -A", "cat README"), "GIT_STRATEGY=fetch", "GIT_CHECKOUT=false"), lacks(succeeds("a file of the repository\n"), "\nleft-over\n")},
+		{"FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR", with(in("lced-test/nonroot:latest", "stat -c 'seen %u:%g %a' README .", "echo mine >>README"), "FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR=true", "GIT_STRATEGY=clone"),
+			succeeds("seen 1000:1000 644\n", "seen 1000:1000 755\n")},
 	}
 	for _, s := range sequence {
 		w.play([]scenario{s})
@@ -122,7 +150,20 @@ func TestConformance_05_GitRepositories(t *testing.T) {
 	hooked.Job.PreGetSources = []string{"echo from the hook >/builds/hooked", "echo in the helper"}
 	unhooked := job("echo never")
 	unhooked.Job.PreGetSources = []string{"exit 3"}
+	request := w.repository("request", "sha1", commits(2))
+	w.git(request.Dir, "update-ref", "refs/merge-requests/7/head", "main~1")
+	merge := patched(of(job("cat number", showRefs), request), func(payload map[string]any) {
+		info := payload["git_info"].(map[string]any)
+		info["ref"], info["refspecs"] = "refs/merge-requests/7/head", []any{"+refs/merge-requests/7/head:refs/remotes/origin/merge-requests/7/head"}
+		info["sha"] = w.commitOf(request, "refs/merge-requests/7/head")
+	})
+	both := w.repository("both", "sha1", func(r workTree) {
+		withModule("inner", inner)(r)
+		withModule("other", history)(r)
+	})
 	w.play([]scenario{
+		{"merge request", merge, lacks(succeeds("(ref is refs/merge-requests/7/head)", "\n0\n", ".git/refs/remotes/origin/merge-requests/7/head\n"), "origin/main\n")},
+		{"submodule paths", with(of(job("ls inner", "ls -A other | wc -l"), both), "GIT_SUBMODULE_STRATEGY=normal", "GIT_SUBMODULE_PATHS=inner"), succeeds("innermost\n", "\n0\n")},
 		{"depth", with(of(job("cat number", "wc -l <.git/shallow"), history), "GIT_DEPTH=1"), succeeds("git depth set to 1...", "\n2\n", "\n1\n")},
 		{"whole history", with(of(job("cat number", "ls .git", showRefs), history), "GIT_DEPTH=0"), lacks(succeeds("\n2\n", "v0"), "\nshallow\n")},
 		{"tag", of(job("cat number", "echo tag $CI_COMMIT_TAG"), tag), succeeds("(ref is v1)", "\n1\n", "tag v1\n")},
@@ -207,7 +248,7 @@ func TestConformance_05_ServerWithoutGit(t *testing.T) {
 	w := newWorld(t, plainConfig, nil)
 	w.gitlab.Inject(coordinator.Fault{Endpoint: coordinator.EndpointGit, Status: 500})
 	again := with(after(job("cat README"), "echo after"), "GET_SOURCES_ATTEMPTS=2")
-	w.play([]scenario{{"second attempt", again, succeeds("Getting sources failed", "a file of the repository\n", "after\n")}})
+	w.play([]scenario{{"second attempt", again, succeeds("Getting sources failed", ":clear_worktree\r", "Deleting all tracked and untracked files due to source fetch failure", "a file of the repository\n", "after\n")}})
 	w.gitlab.Inject(coordinator.Fault{Endpoint: coordinator.EndpointGit, Status: 403, Times: 2})
 	w.play([]scenario{{"refused", after(job("echo never"), "echo nor this"), lacks(func(t *testing.T, e ending) {
 		if e.State != coordinator.StateFailed || e.FailureReason != "script_failure" || e.ExitCode == 0 {

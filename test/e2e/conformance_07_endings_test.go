@@ -26,10 +26,12 @@ func TestConformance_07_Timeouts(t *testing.T) {
 	w.play([]scenario{
 		{"job", timeout(6, after(job("sleep 600"), "echo after")), lacks(fails("job_execution_timeout", 0, "execution took longer than 6s"), "\nafter\n")},
 		{"script", with(after(job("sleep 600", "echo never"), `echo "status is $CI_JOB_STATUS"`), "RUNNER_SCRIPT_TIMEOUT=1s"),
+			lacks(fails("job_execution_timeout", 0, "WARNING: step_script could not run to completion because the timeout was exceeded.", "\nstatus is timedout\n"), "\nnever\n")},
+		{"script that is stopped as docker stop does", with(after(job("sleep 600", "echo never"), `echo "status is $CI_JOB_STATUS"`), "RUNNER_SCRIPT_TIMEOUT=1s", "FF_USE_NATIVE_CONTAINER_STOP=true"),
 			lacks(fails("job_execution_timeout", 0, "\nstatus is timedout\n"), "\nnever\n")},
 		{"script that ignores SIGTERM", with(after(job("trap '' TERM", "while :; do sleep 1; done"), `echo "status is $CI_JOB_STATUS"`), "RUNNER_SCRIPT_TIMEOUT=1s"),
 			fails("job_execution_timeout", 0, "\nstatus is timedout\n")},
-		{"after_script", with(after(job("true"), "sleep 600"), "RUNNER_AFTER_SCRIPT_TIMEOUT=1s"), succeeds("after_script took longer than 1s")},
+		{"after_script", with(after(job("true"), "sleep 600"), "RUNNER_AFTER_SCRIPT_TIMEOUT=1s"), succeeds("after_script took longer than 1s", "WARNING: after_script could not run to completion")},
 		{"not a duration", with(job("true"), "RUNNER_SCRIPT_TIMEOUT=soon"), succeeds(`RUNNER_SCRIPT_TIMEOUT is "soon"`)},
 		{"of the start-up", timeout(4, in(func() string { address, _ := silentRegistry(t); return address }()+"/x", "echo never")), lacks(fails("job_execution_timeout", 0), "\nnever\n")},
 	})

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -192,4 +194,64 @@ func imageID(t *testing.T, docker *client.Client, name string) string {
 		t.Fatal(err)
 	}
 	return res.ID
+}
+
+// guarded is a registry that lets nobody in, and tells who asked for a repository.
+func guarded(t *testing.T) (address string, asked func(repository string) string) {
+	t.Helper()
+	var mu sync.Mutex
+	users := map[string]string{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		repository, _, image := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/"), "/manifests/")
+		if image && user != "" {
+			mu.Lock()
+			users[repository] = user + ":" + password
+			mu.Unlock()
+		}
+		if user == "" || !image {
+			w.Header().Set("WWW-Authenticate", `Basic realm="guarded"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String(), func(repository string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		return users[repository]
+	}
+}
+
+// TestConformance_08_Credentials is about which login a registry gets, where several are at hand.
+func TestConformance_08_Credentials(t *testing.T) {
+	t.Parallel()
+	address, asked := guarded(t)
+	login := func(name string) string { return base64.StdEncoding.EncodeToString([]byte(name + ":of " + name)) }
+	pulls := func(repository string, variables ...string) coordinator.JobSpec {
+		return patched(with(in(address+"/"+repository+":1", "echo never"), variables...), func(payload map[string]any) {
+			payload["credentials"] = []any{map[string]any{"type": "registry", "url": address, "username": "job", "password": "of job"}}
+		})
+	}
+	variable := fmt.Sprintf(`DOCKER_AUTH_CONFIG={"auths": {%q: {"auth": %q}, "%s/deep": {"auth": %q}}}`, address, login("variable"), address, login("path"))
+	from := func(source string) func(*testing.T, ending) {
+		return func(t *testing.T, e ending) {
+			if e.State != coordinator.StateFailed {
+				t.Errorf("state %s", e.State)
+			}
+			e.has(t, "Authenticating with credentials from "+source)
+		}
+	}
+	w := newWorld(t, everyPolicy, nil)
+	w.play([]scenario{
+		{"of the job", pulls("a/job"), from("job payload (GitLab Registry)")},
+		{"of the variable", pulls("a/variable", variable), from("$DOCKER_AUTH_CONFIG")},
+		{"of the longest path", pulls("deep/path", variable), from("$DOCKER_AUTH_CONFIG")},
+	})
+	for repository, want := range map[string]string{"a/job": "job:of job", "a/variable": "variable:of variable", "deep/path": "path:of path"} {
+		if got := asked(repository); got != want {
+			t.Errorf("%s was asked for by %q, want %q", repository, got, want)
+		}
+	}
 }
