@@ -18,20 +18,21 @@ const module = "lced-runner/"
 // mayImport says which of our packages a package may import. A package that is not listed is part of the spine and may import all but cmd.
 func mayImport() map[string][]string {
 	return map[string][]string{
-		"certs":                {},
-		"executor":             {},
-		"jobapi":               {},
-		"internal/trace":       {},
-		"internal/ciyaml":      {},
-		"internal/coordinator": {"internal/ciyaml"}, // never jobapi: it is a second reading of the protocol, or a wrong JSON tag would cancel itself out
-		"internal/config":      {"jobapi"},
-		"internal/archive":     {},
-		"internal/session":     {},
-		"internal/cache":       {"internal/config"},
-		"internal/janitor":     {"executor"},
-		"internal/helper":      {"jobapi", "internal/archive"},
-		"internal/plan":        {"jobapi", "executor", "internal/config", "dind", "internal/helper"}, // helper: the requests of its stages
-		"dind":                 {"certs"},
+		"certs":                 {},
+		"executor":              {},
+		"jobapi":                {},
+		"internal/trace":        {},
+		"internal/ciyaml":       {},
+		"internal/coordinator":  {"internal/ciyaml"}, // never jobapi: it is a second reading of the protocol, or a wrong JSON tag would cancel itself out
+		"internal/config":       {"jobapi"},
+		"internal/archive":      {},
+		"internal/session":      {},
+		"internal/cache":        {"internal/config"},
+		"internal/janitor":      {"executor"},
+		"internal/helper":       {"jobapi", "internal/archive"},
+		"internal/plan":         {"jobapi", "executor", "internal/config", "dind", "internal/helper"}, // helper: the requests of its stages
+		"dind":                  {"certs"},
+		"internal/registration": {"jobapi", "internal/config"},
 	}
 }
 
@@ -46,6 +47,7 @@ func homes() map[string][]string {
 		"github.com/pelletier/go-toml":        {"internal/config"},
 		"go.yaml.in/yaml":                     {"internal/config", "internal/ciyaml"},
 		"github.com/spf13/cobra":              {"cmd"},
+		"github.com/spf13/pflag":              {"cmd"}, // cobra's flags
 		"github.com/prometheus":               {"internal/status"},
 		"github.com/klauspost/compress":       {"internal/archive"},
 		"github.com/bmatcuk/doublestar":       {"internal/archive", "internal/config", "internal/plan"}, // the globs of allowed_images

@@ -2,6 +2,7 @@ package jobapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -67,12 +68,9 @@ func (c *Client) Register(ctx context.Context, r Registration) (Verified, error)
 
 // Unregister deletes the whole runner in GitLab. Errors: ErrTokenRefused (403), which also means that it is gone already.
 func (c *Client) Unregister(ctx context.Context) error {
-	a, err := c.send(ctx, call{
-		method: http.MethodDelete, path: "runners", headers: map[string]string{"RUNNER-TOKEN": c.token.Reveal()},
-		json: struct {
-			Token Secret `json:"token"`
-		}{c.token},
-	})
+	a, err := c.send(ctx, deletion(c.token, "runners", struct {
+		Token Secret `json:"token"`
+	}{c.token}))
 	if err == nil && a.status != http.StatusNoContent {
 		err = runnerError(a)
 	}
@@ -85,13 +83,10 @@ func (c *Client) Unregister(ctx context.Context) error {
 // UnregisterManager deletes what GitLab knows about this machine (the client's system id); the runner stays, for other
 // machines and later. It knows of none after a first time, which is no error. Errors: ErrTokenRefused (403).
 func (c *Client) UnregisterManager(ctx context.Context) error {
-	a, err := c.send(ctx, call{
-		method: http.MethodDelete, path: "runners/managers", headers: map[string]string{"RUNNER-TOKEN": c.token.Reveal()},
-		json: struct {
-			Token    Secret `json:"token"`
-			SystemID string `json:"system_id"`
-		}{c.token, c.systemID},
-	})
+	a, err := c.send(ctx, deletion(c.token, "runners/managers", struct {
+		Token    Secret `json:"token"`
+		SystemID string `json:"system_id"`
+	}{c.token, c.systemID}))
 	if err == nil && a.status != http.StatusNoContent && a.status != http.StatusNotFound {
 		err = runnerError(a)
 	}
@@ -99,6 +94,15 @@ func (c *Client) UnregisterManager(ctx context.Context) error {
 		return fmt.Errorf("unregister the runner manager: %w", err)
 	}
 	return nil
+}
+
+// deletion sends its body as JSON, which client-go would put into the query of a DELETE, where proxies log it.
+func deletion(token Secret, path string, body any) call {
+	raw, _ := json.Marshal(body) // of strings
+	return call{
+		method: http.MethodDelete, path: path, raw: raw,
+		headers: map[string]string{"RUNNER-TOKEN": token.Reveal(), "Content-Type": "application/json"},
+	}
 }
 
 // ResetToken asks for another authentication token in place of the client's own, which ends at once: keep the new one before

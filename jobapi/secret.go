@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"regexp"
+	"strings"
 )
 
 // masked is what a Secret shows of itself; GitLab's own job logs use the same word.
@@ -17,6 +18,10 @@ type Secret string
 
 // Reveal returns the value itself, for a header, an environment or a file.
 func (s Secret) Reveal() string { return string(s) }
+
+// MadeInGitLab tells an authentication token of a runner that was made in GitLab, and that several machines may use. An
+// instance may put a prefix of its own before glrt-.
+func (s Secret) MadeInGitLab() bool { return strings.Contains(string(s), "glrt-") }
 
 // Format prints [MASKED] for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, masked) }

@@ -170,8 +170,8 @@ func (d *Draft) find(path string) *node {
 	return n
 }
 
-// Runner is the draft as a file with it would be read, or what is wrong with it.
-func (d *Draft) Runner(env func(string) string) (*Runner, error) {
+// Runner is the draft as a file with it would be read: with what is suspicious in it, or what is wrong.
+func (d *Draft) Runner(env func(string) string) (*Runner, []Warning, error) {
 	p := &problems{file: "the new runner"}
 	r := DefaultRunner()
 	d.root.kind = Table
@@ -180,8 +180,28 @@ func (d *Draft) Runner(env func(string) string) (*Runner, error) {
 		r.expand(env)
 		p.validateRunner(&r, &d.root)
 	}
-	if _, err := p.result(); err != nil {
-		return nil, err
+	warnings, err := p.result()
+	if err != nil {
+		return nil, warnings, err
 	}
-	return &r, nil
+	return &r, warnings, nil
+}
+
+// AddCacheVolume adds the volume /cache, as gitlab-runner's register does, unless there is one that ends so or disable_cache
+// is set.
+func (d *Draft) AddCacheVolume() {
+	if n := d.find("docker.disable_cache"); n != nil && n.text == "true" {
+		return
+	}
+	volumes := &node{kind: List}
+	if n := d.find("docker.volumes"); n != nil {
+		volumes.items = n.items
+	}
+	for _, item := range volumes.items {
+		if strings.HasSuffix(item.text, "/cache") {
+			return
+		}
+	}
+	volumes.items = append(volumes.items, &node{kind: Text, text: "/cache"})
+	d.put("docker.volumes", volumes)
 }

@@ -25,7 +25,11 @@ func readDocument(data []byte) (*document, error) {
 		return nil, err
 	}
 	if len(d.top.Content) == 0 || d.top.Content[0].Kind != yaml.MappingNode { // an empty file
-		d.comments = data
+		for line := range bytes.Lines(data) {
+			if isComment(line) {
+				d.comments = append(d.comments, line...)
+			}
+		}
 		d.top = yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{{Kind: yaml.MappingNode}}}
 	}
 	top := d.top.Content[0]
