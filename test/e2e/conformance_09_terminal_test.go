@@ -13,9 +13,9 @@ import (
 	"lced-runner/internal/coordinator"
 )
 
-// TestTerminal is point 9 of the job contract: a user opens the web terminal of a running job, is where the script is, lets it
+// TestConformance_09_Terminal is point 9 of the job contract: a user opens the web terminal of a running job, is where the script is, lets it
 // go on, finds the container as the failed script left it, and leaves; then the job goes on to its end.
-func TestTerminal(t *testing.T) {
+func TestConformance_09_Terminal(t *testing.T) {
 	t.Parallel()
 	w := prepareWorld(t, nil)
 	w.configure(plainConfig + dockerConfig(fmt.Sprintf("\n[session_server]\n  listen_address = %q\n", freeAddress(t))))
