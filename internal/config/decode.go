@@ -39,7 +39,10 @@ func (d *decoder) table(n *node, into reflect.Value, path string) {
 			if f.oneof != nil || f.names != "" { // a value that gitlab-runner refuses
 				d.value(e.value, reflect.New(f.typ).Elem(), f, key)
 			}
-			if f.why != "" && !e.value.isZero() {
+			// The table of an executor belongs to its runner, of which it is told that it takes no jobs.
+			executor := n.child("executor")
+			own := f.class == OtherExecutor && executor != nil && !strings.EqualFold(executor.text, "docker")
+			if f.why != "" && !e.value.isZero() && !own {
 				d.warn(e.line, key, "is accepted and ignored: %s", f.why)
 			}
 		case f.blank:

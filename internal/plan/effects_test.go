@@ -117,12 +117,9 @@ func (e effect) toml() string {
 		"[runners.docker]": "image = \"alpine:3\"\nwait_for_services_timeout = -1\n",
 	}
 	order := []string{"[[runners]]", "[runners.docker]"}
-	if e.key != "" {
+	if e.value != "" || !strings.HasPrefix(e.key, "runners.docker.services.") { // there is no service without a name
 		cut := strings.LastIndex(e.key, ".")
 		table := "[" + e.key[:cut] + "]"
-		if without := e.value == ""; without && table == "[runners.docker.services]" {
-			table = "[unused]"
-		}
 		if table == "[runners]" || table == "[runners.docker.services]" {
 			table = "[" + table + "]"
 		}
@@ -151,9 +148,9 @@ func (e effect) toml() string {
 
 func loadEffect(t *testing.T, e effect) *config.Runner {
 	t.Helper()
-	c, _, err := config.Parse([]byte(e.toml()), "config.toml", func(string) string { return "" })
-	if err != nil {
-		t.Fatalf("%v in\n%s", err, e.toml())
+	c, warnings, err := config.Parse([]byte(e.toml()), "config.toml", func(string) string { return "" })
+	if err != nil || len(warnings) > 0 && e.disabled == "" {
+		t.Fatalf("warnings %v, error %v in\n%s", warnings, err, e.toml())
 	}
 	return &c.Runners[0]
 }
