@@ -67,6 +67,7 @@ func run(ctx context.Context, g *globals, flag string) error {
 	if err != nil {
 		return err
 	}
+	o.ConfigFile = w.file
 	log.Info("starting", "version", version, "config", w.file, "system_id", id)
 	r, err := runner.New(poll, o)
 	if err != nil {

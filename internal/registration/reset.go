@@ -15,8 +15,8 @@ var ErrNotReset = errors.New("failed to reset the tokens of runners")
 
 // LostTokenError is a new token that could not be written into the file. The old one is not valid any more.
 type LostTokenError struct {
-	Token jobapi.Secret
-	Err   error
+	jobapi.Verified
+	Err error
 }
 
 func (e *LostTokenError) Error() string {
@@ -35,7 +35,7 @@ func (m *Machine) ResetTokens(ctx context.Context, s Selection, personal jobapi.
 	}
 	failed := false
 	for _, r := range runners {
-		err := m.ResetToken(ctx, &r, personal)
+		_, err := m.ResetToken(ctx, &r, personal)
 		if lost, ok := errors.AsType[*LostTokenError](err); ok {
 			return lost
 		}
@@ -52,28 +52,49 @@ func (m *Machine) ResetTokens(ctx context.Context, s Selection, personal jobapi.
 
 // ResetToken is ResetTokens for one runner as the file had it when it was read. The file is held from before GitLab is asked
 // until the new token is in it.
-func (m *Machine) ResetToken(ctx context.Context, r *config.Runner, personal jobapi.Secret) error {
-	if err := r.TokenInFile(); err != nil {
-		return err
-	}
+func (m *Machine) ResetToken(ctx context.Context, r *config.Runner, personal jobapi.Secret) (jobapi.Verified, error) {
 	var fresh jobapi.Verified
+	if err := r.TokenInFile(); err != nil {
+		return fresh, err
+	}
 	err := config.Edit(ctx, m.File, m.Env, func(f *config.File) error {
-		i, err := find(f, r)
+		found, err := find(f, r)
 		if err != nil {
 			return err
 		}
 		if fresh, err = m.reset(ctx, r, personal); err != nil {
 			return err
 		}
-		return f.SetToken(i, fresh.Token, time.Now(), fresh.TokenExpiresAt)
+		return setToken(f, found, fresh)
 	})
 	if err != nil && fresh.Token != "" {
-		return &LostTokenError{Token: fresh.Token, Err: err}
+		return fresh, &LostTokenError{Verified: fresh, Err: err}
 	}
 	if err != nil {
-		return err
+		return fresh, err
 	}
 	m.log(r).Info("Resetting the runner's token succeeded", "new", jobapi.ShortToken(fresh.Token.Reveal()), "expires", expiry(fresh.TokenExpiresAt))
+	return fresh, nil
+}
+
+// SaveToken writes a token into the file that was lost before.
+func (m *Machine) SaveToken(ctx context.Context, r *config.Runner, lost *LostTokenError) error {
+	return config.Edit(ctx, m.File, m.Env, func(f *config.File) error {
+		found, err := find(f, r)
+		if err != nil {
+			return err
+		}
+		return setToken(f, found, lost.Verified)
+	})
+}
+
+// setToken gives all entries of one token the new one: the old one has ended for each.
+func setToken(f *config.File, runners []int, fresh jobapi.Verified) error {
+	for _, i := range runners {
+		if err := f.SetToken(i, fresh.Token, time.Now(), fresh.TokenExpiresAt); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

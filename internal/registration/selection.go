@@ -3,7 +3,6 @@ package registration
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"lced-runner/internal/config"
@@ -81,15 +80,18 @@ func (m *Machine) choose(s Selection, several bool) ([]config.Runner, error) {
 // errChanged says that the file is not any more as it was when the runner was chosen.
 var errChanged = errors.New("the runner has been taken out of the configuration meanwhile")
 
-// find is the index of a runner in the file as it is now.
-func find(f *config.File, r *config.Runner) (int, error) {
-	i := slices.IndexFunc(f.Config().Runners, func(other config.Runner) bool {
-		return other.RawURL == r.RawURL && other.RawToken == r.RawToken && other.Name == r.Name
-	})
-	if i < 0 {
-		return 0, errChanged
+// find lists the runners of the file as it is now that are that one to GitLab: by its url and token.
+func find(f *config.File, r *config.Runner) ([]int, error) {
+	var found []int
+	for i, other := range f.Config().Runners {
+		if other.RawURL == r.RawURL && other.RawToken == r.RawToken {
+			found = append(found, i)
+		}
 	}
-	return i, nil
+	if found == nil {
+		return nil, errChanged
+	}
+	return found, nil
 }
 
 func sameURL(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"lced-runner/internal/config"
 	"lced-runner/jobapi"
@@ -61,9 +62,11 @@ func (m *Machine) remove(ctx context.Context, runners []config.Runner) error {
 	return config.Edit(ctx, m.File, m.Env, func(f *config.File) error {
 		var at []int
 		for _, r := range runners {
-			i, err := find(f, &r)
-			if err == nil {
-				at = append(at, i)
+			found, _ := find(f, &r)
+			for _, i := range found {
+				if f.Config().Runners[i].Name == r.Name && !slices.Contains(at, i) {
+					at = append(at, i)
+				}
 			}
 		}
 		if err := f.Remove(at...); err != nil {

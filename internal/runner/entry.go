@@ -64,17 +64,10 @@ func (cs *connections) entriesOf(ctx context.Context, c *config.Config) ([]*entr
 func (cs *connections) entryOf(ctx context.Context, global *config.Config, c *config.Runner) (*entry, error) {
 	e := &entry{config: c, global: global, log: cs.Logger.With("runner", c.Name), replaced: make(chan struct{})}
 	e.cache = e.openCache()
-	info := jobapi.DefaultInfo(cs.Version, cs.Revision)
-	info.Features.Session, info.Features.Terminal = cs.sessions != nil, cs.sessions != nil
-	api, err := jobapi.New(jobapi.Options{
-		URL: c.URL, Token: c.Token, SystemID: cs.SystemID, Name: c.Name, Info: info,
-		TLSCAFile: c.TLSCAFile, TLSCertFile: c.TLSCertFile, TLSKeyFile: c.TLSKeyFile,
-		ConnectionMaxAge: global.ConnectionMaxAge, Logger: cs.Logger,
-	})
-	if err != nil {
+	var err error
+	if e.api, err = cs.client(global, c); err != nil {
 		return nil, err
 	}
-	e.api = api
 	for _, f := range []struct {
 		path string
 		into *[]byte
@@ -90,6 +83,17 @@ func (cs *connections) entryOf(ctx context.Context, global *config.Config, c *co
 	e.engine, err = cs.engine(ctx, where)
 	e.janitor = cs.janitors[where]
 	return e, err
+}
+
+// client speaks to the runner's GitLab.
+func (cs *connections) client(global *config.Config, c *config.Runner) (*jobapi.Client, error) {
+	info := jobapi.DefaultInfo(cs.Version, cs.Revision)
+	info.Features.Session, info.Features.Terminal = cs.sessions != nil, cs.sessions != nil
+	return jobapi.New(jobapi.Options{
+		URL: c.URL, Token: c.Token, SystemID: cs.SystemID, Name: c.Name, Info: info,
+		TLSCAFile: c.TLSCAFile, TLSCertFile: c.TLSCertFile, TLSKeyFile: c.TLSKeyFile,
+		ConnectionMaxAge: global.ConnectionMaxAge, Logger: cs.Logger,
+	})
 }
 
 // engine is the one connection to an engine, which the entries on it share and which a reload keeps.

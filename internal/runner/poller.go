@@ -12,6 +12,7 @@ type poller struct {
 	current    atomic.Pointer[entry]
 	taken      map[int]bool // numbers of its slots; of package slots' lock
 	introduced sync.Once
+	token      sync.Once             // begins to keep it from ending
 	refusal    atomic.Pointer[error] // why it does not ask for jobs now; points to nil when it does
 
 	mu    sync.Mutex
@@ -40,6 +41,26 @@ func (p *poller) replace(e *entry) {
 		p.current.Store(e)
 	}
 	close(old.replaced)
+}
+
+// succeed puts an entry in place of that one, unless another reading of the configuration was faster.
+func (p *poller) succeed(old, e *entry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.gone && p.entry() == old {
+		p.current.Store(e)
+		close(old.replaced)
+	}
+}
+
+// present is the one of the present configuration, nil if that does not have it.
+func (p *poller) present() *entry {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return nil
+	}
+	return p.entry()
 }
 
 // wanted is how many loops may ask at once. The caller holds the lock.

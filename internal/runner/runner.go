@@ -26,6 +26,7 @@ import (
 // Options are what a Runner is made of. Nothing in it is read from the environment.
 type Options struct {
 	Config     *config.Config
+	ConfigFile string // which holds the configuration, and gets new tokens; empty: there is none
 	SystemID   string
 	StateDir   string // holds the journal and the spools of job logs; exists, and is this process's alone
 	Version    string
@@ -113,6 +114,7 @@ func (r *Runner) Run(poll, jobs context.Context, changes <-chan *config.Config) 
 func (r *Runner) feed(poll, jobs context.Context, wg *sync.WaitGroup) {
 	r.keepHouse(poll, wg)
 	for _, p := range r.pollers {
+		p.token.Do(func() { wg.Go(func() { r.keepToken(poll, p) }) })
 		for range p.missing() {
 			wg.Go(func() {
 				r.poll(poll, p, func(e *entry, job *jobapi.Job, s *slot) {
