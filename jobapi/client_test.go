@@ -78,11 +78,11 @@ func TestCAFileChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Request(t.Context(), nil); err != nil {
+	if _, err := client.Request(t.Context(), Ask{}); err != nil {
 		t.Fatalf("with its CA: %v", err)
 	}
 	writeFile(t, file, []byte("half written"))
-	if _, err := client.Request(t.Context(), nil); err != nil {
+	if _, err := client.Request(t.Context(), Ask{}); err != nil {
 		t.Fatalf("with an unusable new CA: %v", err)
 	}
 
@@ -90,7 +90,7 @@ func TestCAFileChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = stranger.Request(t.Context(), nil)
+	_, err = stranger.Request(t.Context(), Ask{})
 	if err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Fatalf("without its CA: %v", err)
 	}
@@ -108,11 +108,11 @@ func TestCAFileIsReadAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Request(t.Context(), nil); err == nil {
+	if _, err := client.Request(t.Context(), Ask{}); err == nil {
 		t.Fatal("a server of another CA was trusted")
 	}
 	writeFile(t, file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
-	if _, err := client.Request(t.Context(), nil); err != nil {
+	if _, err := client.Request(t.Context(), Ask{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -124,7 +124,7 @@ func TestConnectionMaxAge(t *testing.T) {
 		client, fake := start(t, Options{ConnectionMaxAge: time.Minute}, reply{status: 204})
 		poll := func(want int) {
 			t.Helper()
-			if _, err := client.Request(t.Context(), nil); err != nil {
+			if _, err := client.Request(t.Context(), Ask{}); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -152,7 +152,7 @@ func TestNoTokenInLogsAndErrors(t *testing.T) {
 		logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		client, _ := start(t, Options{Name: "board", Logger: logger}, reply{status: 503}, reply{status: 503}, reply{status: 418}, reply{})
 		_, errVerify := client.Verify(t.Context())
-		_, errRequest := client.Request(t.Context(), nil)
+		_, errRequest := client.Request(t.Context(), Ask{})
 		_, errPatch := client.PatchTrace(t.Context(), 7, jobToken, 0, []byte("x"), false)
 		_, errUpdate := client.UpdateJob(t.Context(), 7, jobToken, Update{})
 		logger.Info("a job", "job", Job{Token: jobToken, Variables: []Variable{{Key: "K", Value: "secretsecret"}}})

@@ -14,11 +14,13 @@ import (
 // Request asks for a job; nil without an error means that there is none now. A server with long polling may hold the
 // call for about a minute, which is no fault; the end of ctx ends it.
 //
-// session is where the terminal of that job will be; nil without web terminals.
-//
 // Errors: ErrTokenRefused (403), ErrOrphaned (422), *BadPayloadError for a job that was assigned but cannot be read,
 // and others that just mean "later". Unhealthy tells which of them count against the runner entry.
-func (c *Client) Request(ctx context.Context, session *Session) (*Job, error) {
+func (c *Client) Request(ctx context.Context, ask Ask) (*Job, error) {
+	known := c.queueState("")
+	if ask.AtOnce {
+		known = ""
+	}
 	a, err := c.send(ctx, call{
 		method:  http.MethodPost,
 		path:    "jobs/request",
@@ -29,7 +31,7 @@ func (c *Client) Request(ctx context.Context, session *Session) (*Job, error) {
 			LastUpdate string   `json:"last_update,omitempty"`
 			Info       Info     `json:"info"`
 			Session    *Session `json:"session,omitempty"`
-		}{c.token, c.systemID, c.queueState(""), c.info, session},
+		}{c.token, c.systemID, known, c.info, ask.Session},
 	})
 	if err != nil && a.status == http.StatusCreated {
 		return nil, fmt.Errorf("ask for a job: %w", badPayload(a.body, err)) // cut off: the server counts it as ours
@@ -51,6 +53,14 @@ func (c *Client) Request(ctx context.Context, session *Session) (*Job, error) {
 		return nil, nil // another runner was faster, or the database replica lags: the normal interval applies
 	}
 	return nil, fmt.Errorf("ask for a job: %w", runnerError(a))
+}
+
+// Ask is how a job is asked for.
+type Ask struct {
+	Session *Session // where the terminal of that job will be; nil without web terminals
+	// AtOnce has a server with long polling answer at once: it holds only the requests of those who say what they know of
+	// its queue.
+	AtOnce bool
 }
 
 // Session tells the server where the interactive terminal of the job is that it is about to hand out.

@@ -42,7 +42,7 @@ func TestRequestReplies(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				client, _ := start(t, Options{}, test.reply)
-				job, err := client.Request(t.Context(), nil)
+				job, err := client.Request(t.Context(), Ask{})
 				if test.err == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), test.err) {
 					t.Errorf("error %v, want %q in it", err, test.err)
 				}
@@ -74,7 +74,7 @@ func TestRequestLastUpdate(t *testing.T) {
 			reply{status: 204})
 		var sent []any
 		for range 6 {
-			if _, err := client.Request(t.Context(), nil); err != nil {
+			if _, err := client.Request(t.Context(), Ask{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -92,7 +92,7 @@ func TestRequestOnTheWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, fake := start(t, Options{URL: "http://localhost/sub/path/"}, reply{status: 204})
 		for range 2 {
-			if _, err := client.Request(t.Context(), nil); err != nil {
+			if _, err := client.Request(t.Context(), Ask{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -146,7 +146,7 @@ func TestRequestBadPayload(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				client, _ := start(t, Options{}, test.reply)
-				_, err := client.Request(t.Context(), nil)
+				_, err := client.Request(t.Context(), Ask{})
 				bad, ok := errors.AsType[*BadPayloadError](err)
 				if !ok {
 					t.Fatalf("error %v", err)
@@ -167,7 +167,7 @@ func TestRequestHeld(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client, _ := start(t, Options{}, reply{status: 204, hold: 2 * time.Minute})
-		if job, err := client.Request(t.Context(), nil); job != nil || err != nil {
+		if job, err := client.Request(t.Context(), Ask{}); job != nil || err != nil {
 			t.Error(job, err)
 		}
 	})
@@ -188,7 +188,7 @@ func TestRequestEndsWithContext(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				begin := time.Now()
 				time.AfterFunc(30*time.Second, func() { cancel(stop) })
-				if _, err := client.Request(ctx, nil); !errors.Is(err, stop) {
+				if _, err := client.Request(ctx, Ask{}); !errors.Is(err, stop) {
 					t.Errorf("error %v", err)
 				}
 				if took := time.Since(begin); took != 30*time.Second {
@@ -211,11 +211,31 @@ func TestRequestWithoutServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = client.Request(t.Context(), nil)
+	_, err = client.Request(t.Context(), Ask{})
 	if Unhealthy(err) || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("error %v", err)
 	}
 	if want := `ask for a job: Post "http://localhost/api/v4/jobs/request": dial tcp: connection refused`; err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
+}
+
+// A request that must not be held says nothing of what is known of the queue, which later ones do again.
+func TestRequestAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client, fake := start(t, Options{}, reply{status: 204, header: map[string]string{"X-GitLab-Last-Update": "abc"}})
+		for _, ask := range []Ask{{}, {AtOnce: true}, {}} {
+			if _, err := client.Request(t.Context(), ask); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var said []any
+		for _, r := range fake.requests() {
+			said = append(said, fields(t, r.body)["last_update"])
+		}
+		if diff := cmp.Diff([]any{nil, nil, "abc"}, said); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

@@ -115,7 +115,7 @@ func TestAnnouncedLimitDoesNotDelay(t *testing.T) {
 		client, _ := start(t, Options{}, reply{status: 204, header: map[string]string{"RateLimit-Limit": "1"}})
 		begin := time.Now()
 		for range 3 {
-			if _, err := client.Request(t.Context(), nil); err != nil {
+			if _, err := client.Request(t.Context(), Ask{}); err != nil {
 				t.Fatal(err)
 			}
 		}

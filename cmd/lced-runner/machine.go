@@ -21,7 +21,7 @@ func newMachine(g *globals, file string) (*registration.Machine, error) {
 	}
 	id, warning := config.SystemID(filepath.Dir(file))
 	if warning != nil {
-		log.Warn("the runner's system id could not be kept", "error", warning)
+		log.Warn("the runner has a new system id", "reason", warning)
 	}
 	return &registration.Machine{File: file, Env: os.Getenv, SystemID: id, Version: version, Revision: revision, Logger: log}, nil
 }

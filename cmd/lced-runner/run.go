@@ -54,7 +54,7 @@ func run(ctx context.Context, g *globals, flag string) error {
 	c, log, dir := w.current, w.log, filepath.Dir(w.file)
 	id, warning := config.SystemID(dir)
 	if warning != nil {
-		log.Warn("the runner's system id could not be kept", "error", warning)
+		log.Warn("the runner has a new system id", "reason", warning)
 	}
 	state, unlock, err := stateDir(c, dir, log)
 	if err != nil {

@@ -22,6 +22,8 @@ type health struct {
 // job and frees its slot.
 func (r *Runner) poll(ctx context.Context, p *poller, start func(*entry, *jobapi.Job, *slot)) {
 	p.introduced.Do(func() { p.entry().introduce(ctx) })
+	r.slots.join(1)
+	defer r.slots.join(-1)
 	var h health
 	var last *entry
 	for ctx.Err() == nil {
@@ -71,7 +73,7 @@ func (r *Runner) request(ctx context.Context, p *poller, e *entry, s *slot) (*jo
 	if err != nil {
 		return nil, err
 	}
-	job, err := e.api.Request(ctx, s.openTerminal(r.sessions))
+	job, err := e.api.Request(ctx, jobapi.Ask{Session: s.openTerminal(r.sessions), AtOnce: r.slots.scarce()})
 	if bad, ok := errors.AsType[*jobapi.BadPayloadError](err); ok && bad.ID != 0 && bad.Token != "" {
 		e.giveBack(ctx, bad.ID, bad.Token)
 	}

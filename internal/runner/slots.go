@@ -14,7 +14,9 @@ import (
 type slots struct {
 	mu         sync.Mutex
 	concurrent int
-	running    int
+	running    int // slots that are taken, and how many of them
+	jobs       int // have a job
+	askers     int // loops that ask for jobs, with a slot or without
 	project    map[projectKey]map[int]bool
 	waiting    []*waiter
 }
@@ -92,11 +94,27 @@ func (s *slots) resize(concurrent int) {
 	s.serve()
 }
 
+// join counts a loop that asks for jobs in, or with -1 out.
+func (s *slots) join(loops int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.askers += loops
+}
+
+// scarce says that more loops ask for jobs than there are slots without a job. None may then have GitLab hold its request,
+// which would keep the others from asking theirs for as long.
+func (s *slots) scarce() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.askers > s.concurrent-s.jobs
+}
+
 // forProject numbers the job among those of its project, which have volumes of their own by this number.
 func (sl *slot) forProject(token jobapi.Secret, id int64) {
 	s := sl.slots
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.jobs++
 	sl.project = projectKey{token, id}
 	if s.project[sl.project] == nil {
 		s.project[sl.project] = map[int]bool{}
@@ -111,7 +129,10 @@ func (sl *slot) free() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(sl.poller.taken, sl.number)
-	delete(s.project[sl.project], sl.inside)
+	if sl.project != (projectKey{}) {
+		delete(s.project[sl.project], sl.inside)
+		s.jobs--
+	}
 	s.running--
 	s.serve()
 }

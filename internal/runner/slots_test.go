@@ -182,3 +182,30 @@ func TestSlotsUnderLoad(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestScarceSlots: a request that GitLab may hold for a minute must not keep the slot from those who also ask.
+func TestScarceSlots(t *testing.T) {
+	t.Parallel()
+	s, a, b := newSlots(2), pollerWith(0), pollerWith(0)
+	want := func(what string, scarce bool) {
+		t.Helper()
+		if s.scarce() != scarce {
+			t.Errorf("%s: scarce is %v", what, !scarce)
+		}
+	}
+	s.join(1)
+	asking := mustTake(t, s, a)
+	want("one asks, two slots", false)
+	s.join(1)
+	want("two ask, two slots", false)
+	busy := mustTake(t, s, b)
+	busy.forProject("glrt-b", 1)
+	want("two ask, one slot has a job", true)
+	busy.free()
+	want("the job has ended", false)
+	s.resize(1)
+	want("two ask, one slot", true)
+	s.join(-1)
+	want("one asks, one slot", false)
+	asking.free()
+}
