@@ -86,7 +86,7 @@ type Docker struct {
 	CacheDir        string            `key:"cache_dir" check:"dir" doc:"directory of the engine's host in which caches are kept, in place of cache volumes"`
 	Tmpfs           map[string]string `key:"tmpfs" names:"path" doc:"path = mount options, for the build container"`
 	ServicesTmpfs   map[string]string `key:"services_tmpfs" names:"path" doc:"path = mount options, for services"`
-	ContainerLabels map[string]string `key:"container_labels" env:"-" doc:"labels of build container and services; values are expanded with the job's variables"`
+	ContainerLabels map[string]string `key:"container_labels" env:"-" doc:"labels of the job's containers; values are expanded with the job's variables"`
 
 	_ ignored[map[string]string] `key:"log_options" names:"log" why:"the engine's log driver local, which keeps every byte of a job's log, has no such options" doc:"options of the log driver json-file"`
 	_ ignored[string]            `key:"helper_image_flavor" why:"there is one helper image; helper_image replaces it" doc:"kind of helper image"`

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Engine says how to reach a Docker engine. CertPath and TLSVerify are set for a tcp:// Host only.
 type Engine struct {
@@ -15,7 +18,7 @@ type Engine struct {
 func (d *Docker) Engine(env func(string) string) Engine {
 	e := Engine{Host: d.Host, CertPath: d.TLSCertPath, TLSVerify: d.TLSVerify}
 	if e.Host == "" {
-		e = Engine{Host: env("DOCKER_HOST"), CertPath: env("DOCKER_CERT_PATH"), TLSVerify: env("DOCKER_TLS_VERIFY") != ""}
+		e = Engine{Host: env("DOCKER_HOST"), CertPath: env("DOCKER_CERT_PATH"), TLSVerify: isTrue(env("DOCKER_TLS_VERIFY"))}
 	}
 	if e.Host == "" {
 		e.Host = "unix:///var/run/docker.sock"
@@ -24,4 +27,11 @@ func (d *Docker) Engine(env func(string) string) Engine {
 		return Engine{Host: e.Host}
 	}
 	return e
+}
+
+// isTrue reads a variable of docker's, for whose client any text is true, the way gitlab-runner does, for which "0" and
+// "false" are not.
+func isTrue(text string) bool {
+	b, err := strconv.ParseBool(text)
+	return b || err != nil && text != ""
 }

@@ -21,7 +21,7 @@ func Load(path string, env func(string) string) (*Config, []Warning, error) {
 	case err != nil:
 		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return parse(data, path, env, surroundings)
+	return parse(data, path, env, func(p *problems, r *Runner, n *node) { surroundings(p, r, n, env) })
 }
 
 // Parse reads a configuration file's content: YAML if file ends in .yaml or .yml, else TOML. env gives the variables

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -11,8 +12,8 @@ import (
 )
 
 // surroundings completes a runner by files that it refers to.
-func surroundings(p *problems, r *Runner, n *node) {
-	ca, cert, key := Certificates(filepath.Dir(p.file), r.URL)
+func surroundings(p *problems, r *Runner, n *node, env func(string) string) {
+	ca, cert, key := Certificates(filepath.Dir(p.file), r.URL, env)
 	if r.TLSCAFile == "" {
 		r.TLSCAFile = ca
 	}
@@ -30,25 +31,29 @@ func surroundings(p *problems, r *Runner, n *node) {
 	}
 }
 
-// Certificates finds, in the directory certs beside the configuration in dir, the files that gitlab-runner uses for a
-// GitLab without being told: HOST.crt with further authorities, and HOST.auth.crt with HOST.auth.key, a client certificate. A
-// path is empty where there is no such file; the client's come both or not at all.
-func Certificates(dir, gitlab string) (ca, cert, key string) {
-	u, err := url.Parse(gitlab)
-	if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Hostname(), `/\`) {
-		return "", "", ""
+// Certificates finds the files that gitlab-runner uses for a GitLab without being told. In the directory certs beside the
+// configuration in dir they are HOST.crt with further authorities, and HOST.auth.crt with HOST.auth.key, a client
+// certificate. For a GitLab without authorities of its own there are those that gitlab-runner's images take in when they
+// start: the file that CA_CERTIFICATES_PATH names, else ca.crt. A path is empty where there is no such file; the client's
+// come both or not at all.
+func Certificates(dir, gitlab string, env func(string) string) (ca, cert, key string) {
+	certs := filepath.Join(dir, "certs")
+	if u, err := url.Parse(gitlab); err == nil && u.Hostname() != "" && !strings.ContainsAny(u.Hostname(), `/\`) {
+		host := filepath.Join(certs, u.Hostname())
+		ca, cert, key = found(host+".crt"), found(host+".auth.crt"), found(host+".auth.key")
 	}
-	found := func(suffix string) string {
-		file := filepath.Join(dir, "certs", u.Hostname()+suffix)
-		if stat, err := os.Stat(file); err != nil || !stat.Mode().IsRegular() {
-			return ""
-		}
-		return file
-	}
-	if cert, key = found(".auth.crt"), found(".auth.key"); cert == "" || key == "" {
+	if cert == "" || key == "" {
 		cert, key = "", ""
 	}
-	return found(".crt"), cert, key
+	return cmp.Or(ca, found(env("CA_CERTIFICATES_PATH")), found(filepath.Join(certs, "ca.crt"))), cert, key
+}
+
+// found is the path if there is such a file.
+func found(file string) string {
+	if stat, err := os.Stat(file); err != nil || !stat.Mode().IsRegular() {
+		return ""
+	}
+	return file
 }
 
 // withProfile puts a seccomp profile in place of its path: the engine may be on another machine.

@@ -25,7 +25,7 @@ func TestOneBadRunner(t *testing.T) {
 	if c, _, err := Parse([]byte("concurrent = 0\n"), "config.toml", environment); c != nil || err == nil {
 		t.Errorf("config %v, error %v: an error outside the runners must leave nothing usable", c, err)
 	}
-	if c.Usable(); (*Config)(nil).Usable() {
+	if (*Config)(nil).Usable() {
 		t.Error("no configuration is usable")
 	}
 }
@@ -99,15 +99,29 @@ func loadOne(t *testing.T, file string) Runner {
 	return c.Runners[0]
 }
 
-// TestCertificatesOfOddHosts checks that an address cannot lead out of the directory.
-func TestCertificatesOfOddHosts(t *testing.T) {
+// TestAuthorities checks which file with authorities counts, and that an address cannot lead out of the directory.
+func TestAuthorities(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	named := ""
+	env := func(name string) string { return map[string]string{"CA_CERTIFICATES_PATH": named}[name] }
+	expect := func(gitlab, want string) {
+		t.Helper()
+		if ca, cert, key := Certificates(dir, gitlab, env); ca != want || cert+key != "" {
+			t.Errorf("%q has the authorities of %q, the client certificate %q with %q, want %q", gitlab, ca, cert, key, want)
+		}
+	}
 	write(t, "not ours", dir, "up.crt")
 	write(t, "", dir, "certs", ".keep")
 	for _, gitlab := range []string{"", "gitlab.lan", "https://", "https://..%2Fup", "://"} {
-		if ca, cert, key := Certificates(dir, gitlab); ca+cert+key != "" {
-			t.Errorf("%q has the certificates %q, %q, %q", gitlab, ca, cert, key)
-		}
+		expect(gitlab, "")
 	}
+	common := write(t, "of all", dir, "certs", "ca.crt")
+	expect("https://gitlab.lan", common)
+	named = filepath.Join(dir, "none.crt")
+	expect("https://gitlab.lan", common)
+	named = write(t, "by the environment", dir, "named.crt")
+	expect("https://gitlab.lan", named)
+	own := write(t, "of the host", dir, "certs", "gitlab.lan.crt")
+	expect("https://gitlab.lan:8443/sub", own)
 }

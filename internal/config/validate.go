@@ -73,6 +73,10 @@ func (p *problems) validateRunner(r *Runner, n *node) {
 	if r.Docker.Image == "" {
 		p.warn(docker.line, "runners.docker.image", "is missing: jobs that name no image will fail")
 	}
+	if image := r.Docker.HelperImage; strings.Contains(path.Base(image), "gitlab-runner-helper") {
+		p.warn(docker.lineOf("helper_image"), "runners.docker.helper_image", "is not used: %s is gitlab-runner's, and lced-runner takes its own image; remove the key", image)
+		r.Docker.HelperImage = ""
+	}
 	p.volumes(r.Docker.Volumes, docker.child("volumes"))
 	p.conflicts(r, docker)
 	if table := n.child("cache"); table != nil {

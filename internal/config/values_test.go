@@ -141,6 +141,8 @@ func TestEngine(t *testing.T) {
 			env:  map[string]string{"DOCKER_HOST": "tcp://e:2376", "DOCKER_CERT_PATH": "/e", "DOCKER_TLS_VERIFY": "1"},
 			want: Engine{"tcp://e:2376", "/e", true},
 		},
+		{name: "no verification", env: map[string]string{"DOCKER_HOST": "tcp://e:2375", "DOCKER_TLS_VERIFY": "0"}, want: Engine{Host: "tcp://e:2375"}},
+		{name: "any other text", env: map[string]string{"DOCKER_HOST": "tcp://e:2376", "DOCKER_TLS_VERIFY": "yes"}, want: Engine{Host: "tcp://e:2376", TLSVerify: true}},
 	} {
 		got := test.docker.Engine(func(name string) string { return test.env[name] })
 		if diff := cmp.Diff(test.want, got); diff != "" {

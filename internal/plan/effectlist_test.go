@@ -176,7 +176,7 @@ func networkEffects() []effect {
 		{key: "runners.docker.mac_address", value: `"92:d0:c6:0a:29:33"`, on: "build", want: `"MacAddress":"92:d0:c6:0a:29:33"`},
 		{key: "runners.docker.pid_mode", value: `"host"`, on: "build", want: `"PidMode":"host"`},
 		{key: "runners.docker.ipcmode", value: `"host"`, on: "build", want: `"IpcMode":"host"`},
-		{key: "runners.docker.container_labels", value: `{ site = "$SITE" }`, on: "build service", want: `"site":"attic"`},
+		{key: "runners.docker.container_labels", value: `{ site = "$SITE" }`, on: "build helper service", want: `"site":"attic"`},
 	}
 }
 

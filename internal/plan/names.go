@@ -85,7 +85,7 @@ func makeLabels(c *compiler) map[string]string {
 	return all
 }
 
-// containerLabels are those of the configuration, which every container but the helper gets.
+// containerLabels are those of the configuration, which every container of the job gets.
 func containerLabels(c *compiler, service bool) map[string]string {
 	labels := map[string]string{}
 	for k, v := range c.Runner.Docker.ContainerLabels {

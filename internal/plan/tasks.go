@@ -118,7 +118,8 @@ func makeHelper(c *compiler, vols *volumes) *executor.Helper {
 		Command: []string{Binary, "helper", "stage"}, Refusal: helper.ExitBadRequest,
 		Container: executor.Container{
 			Name: c.names.unique + "-predefined", Hostname: hostnameOf(c),
-			Entrypoint: []string{Binary}, Cmd: []string{"helper", "idle"}, Binds: vols.helper, Options: helperOptions(c), Mode: "bridge",
+			Entrypoint: []string{Binary}, Cmd: []string{"helper", "idle"}, Binds: vols.helper, Labels: containerLabels(c, false),
+			Options: helperOptions(c), Mode: "bridge",
 		},
 	}
 	// Where the configuration names a network, GitLab may be reachable on that one only.

@@ -70,7 +70,7 @@ func (m *Machine) Register(ctx context.Context, q Request) error {
 
 // certificates are those beside the configuration, as a file with the runner would be read.
 func (m *Machine) certificates(r *config.Runner) {
-	ca, cert, key := config.Certificates(filepath.Dir(m.File), r.URL)
+	ca, cert, key := config.Certificates(filepath.Dir(m.File), r.URL, m.Env)
 	r.TLSCAFile = cmp.Or(r.TLSCAFile, ca)
 	if r.TLSCertFile == "" {
 		r.TLSCertFile, r.TLSKeyFile = cert, key
