@@ -124,7 +124,8 @@ func (v *variables) content(one variable) string {
 	if one.Raw {
 		return one.Value
 	}
-	return v.expand(one.Value)
+	// One pass, of unexpanded values: GitLab has resolved chains before.
+	return substitute(v, one.Value, func(other variable) string { return other.Value })
 }
 
 // value is what the environment holds: the path of a file variable, the content of any other.
@@ -135,9 +136,13 @@ func (v *variables) value(one variable) string {
 	return v.content(one)
 }
 
-// expand replaces $NAME and ${NAME} in one pass: a reference gets the variable's own unexpanded value, since GitLab has
-// resolved chains before; a file variable gives its path, an unknown name nothing, $$ a dollar sign.
-func (v *variables) expand(s string) string {
+// expand replaces $NAME and ${NAME} in what is not a variable itself, the name of an image for instance: a reference gets
+// the value that scripts see.
+func (v *variables) expand(s string) string { return substitute(v, s, v.value) }
+
+// substitute replaces references by what of gives for the variable: a file variable gives its path, an unknown name nothing,
+// $$ a dollar sign.
+func substitute(v *variables, s string, of func(variable) string) string {
 	if !strings.Contains(s, "$") {
 		return s
 	}
@@ -152,7 +157,7 @@ func (v *variables) expand(s string) string {
 		case v.list[i].File:
 			return path.Join(v.tmpDir, name)
 		}
-		return v.list[i].Value
+		return of(v.list[i])
 	})
 }
 

@@ -3,7 +3,8 @@
 #   1. makes the binary and the image lced-runner:arm64,
 #   2. runs `lced-runner --version` in it,
 #   3. runs a pipeline whose jobs and whose helper, which fetches the sources over
-#      HTTP, are arm64 (.gitlab-ci.yml beside this script).
+#      HTTP, are arm64 (.gitlab-ci.yml beside this script),
+#   4. builds, pushes, pulls and runs an arm64 image in sidecars (TestBuildAndPush).
 # `make arm64` has made the engine and this machine's own binary before.
 #
 # usage: run.sh
@@ -86,3 +87,10 @@ begin=$SECONDS
 (cd "$work" && "$top/bin/linux-$(go env GOARCH)/lced-runner" exec --config "$work.toml") | tee bin/arm64.jobs
 [ "$(grep -cx 'aarch64' bin/arm64.jobs)" = 2 ] || fail "not every job ran on aarch64"
 say "both jobs ran on aarch64, in $((SECONDS - begin)) s"
+
+begin=$SECONDS
+container=$(docker create --platform linux/arm64 lced-runner:arm64)
+docker cp "$container:/usr/bin/busybox" "$work/busybox.arm64" >/dev/null
+docker rm "$container" >/dev/null
+LCED_REQUIRE_DOCKER=1 LCED_ARCHITECTURE=arm64 LCED_BUSYBOX=$work/busybox.arm64 go test -count=1 -run '^TestBuildAndPush$' ./test/e2e
+say "an arm64 image was built, pushed, pulled and run in sidecars, in $((SECONDS - begin)) s"

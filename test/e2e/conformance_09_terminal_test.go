@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,7 +17,7 @@ import (
 func TestConformance_09_Terminal(t *testing.T) {
 	t.Parallel()
 	w := prepareWorld(t, nil)
-	w.configure(plainConfig + dockerConfig(fmt.Sprintf("\n[session_server]\n  listen_address = %q\n", freeAddress(t))))
+	w.configure(plainConfig + dockerConfig(fmt.Sprintf("\n[session_server]\n  listen_address = %q\n", "127.0.0.1:"+freePort(t, "127.0.0.1"))))
 	w.startRunner()
 	spec := job("echo the script waits", "until [ -e /tmp/go ]; do sleep 0.2; done", "rm README", "exit 7")
 	spec.Job.AfterScript = []string{"cat /tmp/by-hand"}
@@ -112,15 +111,4 @@ func (u *terminal) until(t *testing.T, text string) {
 		}
 		u.seen.Write(p)
 	}
-}
-
-// freeAddress is one of this machine on which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }

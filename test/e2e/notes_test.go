@@ -102,6 +102,12 @@ func (w *world) runPipeline(name, text string) []coordinator.Job {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return w.awaitPipeline(id)
+}
+
+// awaitPipeline waits for the end of a pipeline and returns its jobs, in the order of stages.
+func (w *world) awaitPipeline(id int64) []coordinator.Job {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeoutCause(w.t.Context(), patience, errors.New("the test lost patience"))
 	defer cancel()
 	if _, err := w.gitlab.Wait(ctx, id); err != nil {

@@ -140,7 +140,11 @@ func (w *world) makeRepository(files map[string]string) coordinator.Repository {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			w.t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		mode := os.FileMode(0o644)
+		if strings.HasPrefix(text, "#!") || strings.HasPrefix(text, "\x7fELF") {
+			mode = 0o755
+		}
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
 			w.t.Fatal(err)
 		}
 	}

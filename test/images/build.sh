@@ -28,6 +28,7 @@ docker-io       debian,busybox      lced-test/docker-io:latest
 docker          docker-io           docker:latest docker:dind docker:24-dind
 docker-cli      docker-io           docker:cli
 docker-client   docker-io           lced-test/docker-client:latest
+docker-26       debian,busybox      docker:26-dind
 nonroot         debian              lced-test/nonroot:latest
 entrypoint      busybox             lced-test/entrypoint:latest
 noshell         -                   lced-test/noshell:latest
@@ -44,6 +45,10 @@ definition() {
         sha256sum "$here/$1"/* | awk '{print $1}'
         case $1 in
         docker) sha256sum "$STATE/bin/runc" 2>/dev/null | awk '{print $1}' ;;
+        docker-26)
+            sha256sum "$STATE/bin/runc" 2>/dev/null | awk '{print $1}'
+            sha256sum "$here"/docker/*entrypoint.sh "$here/docker/dind" | awk '{print $1}'
+            ;;
         docker-cli) sha256sum <"$here/docker/docker-entrypoint.sh" ;;
         esac
         for parent in ${2//,/ }; do echo "${hash[$parent]:-}"; done
@@ -70,7 +75,8 @@ context() {
     case $1 in
     busybox | noshell) cp "$(command -v busybox)" "$dir/" ;;
     docker-cli) cp "$here/docker/docker-entrypoint.sh" "$dir/" ;;
-    docker)
+    docker | docker-26)
+        if [ "$1" != docker ]; then cp "$here"/docker/*entrypoint.sh "$here/docker/dind" "$dir/"; fi
         # The engine inside needs the front that the engine outside needs.
         mkdir "$dir/sbin"
         if [ -x "$STATE/bin/runc" ]; then cp "$STATE/bin/runc" "$dir/sbin/"; fi
@@ -103,8 +109,13 @@ repository() {
     esac
 }
 
+# stays NAME: an image that no test pulls. To compress and push one of these takes
+# longer than to make it.
+stays() { [[ $1 == docker:26-* || $1 == lced-test/languages:* ]]; }
+
 # in_mirror NAME: true as well where there is no mirror to be in.
 in_mirror() {
+    if stays "$1"; then return; fi
     mirror >/dev/null || return 0
     [ -d "$STATE/registry/docker/registry/v2/repositories/$(repository "$1")/_manifests/tags/${1##*:}" ]
 }
@@ -115,6 +126,7 @@ offered() {
     local name remote address
     address=$(mirror) || return 0
     for name in "$@"; do
+        if stays "$name"; then continue; fi
         remote=$address/$(repository "$name"):${name##*:}
         docker tag "$name" "$remote"
         docker push -q "$remote" >/dev/null
