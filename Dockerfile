@@ -21,6 +21,8 @@ ENV PATH=/usr/local/bin:/usr/bin:/usr/sbin
 # By this the runner knows its own image, from which it makes helpers.
 LABEL lced.runner.image=1
 STOPSIGNAL SIGTERM
+# Asks the running runner; GitLab or the engine away is told but is no failure.
+HEALTHCHECK --interval=60s --timeout=30s --start-period=60s CMD ["/usr/bin/lced-runner", "health-check"]
 ENTRYPOINT ["/usr/bin/lced-runner"]
 CMD ["run", "--user=gitlab-runner", "--working-directory=/home/gitlab-runner"]
 ARG TARGETARCH

@@ -51,6 +51,9 @@ func (s containers) create(ctx context.Context, c *Container, image string, inte
 		HostConfig: host,
 	}
 	opts.Config.Healthcheck = startCheck(s.docker.ClientVersion(), c.StartChecks)
+	if c.Unchecked {
+		opts.Config.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
+	}
 	if len(c.Networks) > 0 {
 		first := c.Networks[0]
 		opts.HostConfig.NetworkMode = container.NetworkMode(first.Network)

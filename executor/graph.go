@@ -18,7 +18,7 @@ type graph struct {
 	begun time.Time
 
 	mu    sync.Mutex
-	spans []string
+	spans []Span
 }
 
 // newGraph also returns the context for its nodes.
@@ -63,19 +63,37 @@ func (f *future[T]) get(ctx context.Context) (T, error) {
 	}
 }
 
+// Span is how long a part of a start-up took. The parts overlap.
+type Span struct {
+	Part string // image, helper, service ready, or a section of the log; "total" is the whole
+	Of   string // which one, where there are several; may be empty
+	Took time.Duration
+}
+
 // span measures one part of the start-up, for the breakdown in the job log.
-func (g *graph) span(name string) func() {
+func (g *graph) span(part string, of ...string) func() {
 	begun := time.Now()
 	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.spans = append(g.spans, fmt.Sprintf("%s %.2f s", name, time.Since(begun).Seconds()))
+		g.spans = append(g.spans, Span{part, strings.Join(of, " "), time.Since(begun)})
 	}
 }
 
 // breakdown is the line that tells where the start-up's time went. The parts overlap.
 func (g *graph) breakdown() string {
-	return fmt.Sprintf("Job started in %.2f s (at the same time: %s)", time.Since(g.begun).Seconds(), strings.Join(g.spans, ", "))
+	var parts []string
+	for _, s := range g.spans {
+		name, kind, _ := strings.Cut(s.Part, " ") // service ready, of postgres: service postgres ready
+		if s.Of != "" {
+			name = strings.TrimSpace(name + " " + s.Of + " " + kind)
+		} else {
+			name = s.Part
+		}
+		parts = append(parts, fmt.Sprintf("%s %.2f s", name, s.Took.Seconds()))
+	}
+	g.spans = append(g.spans, Span{Part: "total", Took: time.Since(g.begun)})
+	return fmt.Sprintf("Job started in %.2f s (at the same time: %s)", time.Since(g.begun).Seconds(), strings.Join(parts, ", "))
 }
 
 // steadyTimeout bounds a call to an engine that hangs.

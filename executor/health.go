@@ -58,7 +58,7 @@ func (s *starter) awaitHealth(ctx context.Context, svc *Service, up *future[stri
 	if !checked(res.Container.Config, svc.Ready.Timeout) {
 		return nil
 	}
-	defer s.graph.span("service " + svc.Title + " healthy")()
+	defer s.graph.span("service healthy", svc.Title)()
 	s.log.Plain("Waiting for service %s to be healthy (timeout %d seconds)...", svc.Title, int(svc.Ready.Timeout.Seconds()))
 	errTimeout := fmt.Errorf("service %q is not healthy after %v", svc.Title, svc.Ready.Timeout)
 	wait, cancel := context.WithTimeoutCause(ctx, svc.Ready.Timeout, errTimeout)

@@ -32,6 +32,8 @@ type Job struct {
 	breakdown string
 	remarks   []string // for the first step's section as well
 	imageUser string   // of the build container's image
+	// Spans are the parts of the start-up, when Run has returned; none for a job that was not started.
+	Spans []Span
 
 	mu         sync.Mutex
 	containers []string // ids, in the order of creation

@@ -91,6 +91,7 @@ type Container struct {
 	Options    Options
 
 	StartChecks time.Duration // how long the engine, if it can, runs the image's health check every second; 0 = as the image says
+	Unchecked   bool          // the image's health check, which is that of a runner, is not run
 }
 
 // Attachment joins a container to a network.

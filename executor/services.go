@@ -45,7 +45,7 @@ func (s *starter) service(job, ctx context.Context, index int) (string, error) {
 	if err := all(ctx, []*future[none]{s.network, s.volumes}); err != nil {
 		return "", err
 	}
-	defer s.graph.span("service " + svc.Title)()
+	defer s.graph.span("service", svc.Title)()
 	if svc.Prepare != nil {
 		if _, err := s.engine.containers.once(ctx, s.plan.OwnImage, svc.Prepare, "none", svc.Binds...); err != nil {
 			return "", fmt.Errorf("prepare the volumes of service %s: %w", svc.Title, err)
@@ -104,7 +104,7 @@ func (s *starter) awaitService(ctx context.Context, svc *Service, up *future[str
 // ready is awaitService for a container.
 func (s *serviceRun) ready(ctx context.Context, id string) error {
 	svc := s.svc
-	defer s.graph.span("service " + svc.Title + " ready")()
+	defer s.graph.span("service ready", svc.Title)()
 	on := s.engine.containers
 	errTimeout := fmt.Errorf("service %s did not become ready within %v", svc.Title, svc.Ready.Timeout)
 	wait, cancel := context.WithTimeoutCause(ctx, svc.Ready.Timeout, errTimeout)

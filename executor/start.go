@@ -78,7 +78,7 @@ func (j *Job) start(job, cancel context.Context, begun time.Time) error {
 	if err := g.group.Wait(); err != nil {
 		return err
 	}
-	j.breakdown = g.breakdown()
+	j.breakdown, j.Spans = g.breakdown(), g.spans
 	return nil
 }
 
@@ -272,7 +272,9 @@ func (s *starter) helperUp(ctx context.Context) error {
 	}
 	defer s.graph.span("helper")()
 	s.log.Plain("Using helper image: %s", s.plan.OwnImage)
-	id, err := s.create(ctx, &s.plan.Helper.Container, s.plan.OwnImage, false, "predefined")
+	c := s.plan.Helper.Container
+	c.Unchecked = true
+	id, err := s.create(ctx, &c, s.plan.OwnImage, false, "predefined")
 	if err == nil {
 		s.helper = id
 		err = s.engine.containers.start(ctx, id, s.plan.Helper.Name)

@@ -35,13 +35,15 @@ type Options struct {
 	Timeout               time.Duration // of one request with its whole body; 0: an hour
 	ResponseHeaderTimeout time.Duration // from the end of the body to the answer; 0: 10 minutes
 
-	ConnectionMaxAge time.Duration // idle connections older than this are dropped; 0: 15 minutes
-	UserAgent        string        // empty: made from Info
-	Logger           *slog.Logger  // nil: slog.Default()
+	ConnectionMaxAge time.Duration  // idle connections older than this are dropped; 0: 15 minutes
+	UserAgent        string         // empty: made from Info
+	Observe          func(Exchange) // is told of each request; nil for nobody
+	Logger           *slog.Logger   // nil: slog.Default()
 }
 
 // Client talks to one GitLab with one runner token. It is safe for concurrent use.
 type Client struct {
+	observe  func(Exchange)
 	gitlab   *gitlab.Client
 	token    Secret
 	systemID string
@@ -86,7 +88,11 @@ func newClient(o Options, dial dialFunc) (*Client, error) {
 	if err != nil {
 		return nil, &ConfigError{fmt.Errorf("use gitlab at %s: %w", base, err)}
 	}
-	return &Client{gitlab: client, token: o.Token, systemID: o.SystemID, info: info, logger: logger}, nil
+	observe := o.Observe
+	if observe == nil {
+		observe = func(Exchange) {}
+	}
+	return &Client{observe: observe, gitlab: client, token: o.Token, systemID: o.SystemID, info: info, logger: logger}, nil
 }
 
 // baseURL cleans the configured address: trailing slashes and the legacy suffix /ci are dropped, other paths stay.
@@ -128,7 +134,9 @@ type call struct {
 // there). What was received up to then is returned with it.
 func (c *Client) send(ctx context.Context, r call) (answer, error) {
 	for attempt := 1; ; attempt++ {
+		begun := time.Now()
 		a, err := c.attempt(ctx, r)
+		c.observe(Exchange{Endpoint: endpoint(r), Method: r.method, Status: a.status, Took: time.Since(begun)})
 		if err != nil {
 			return a, err
 		}

@@ -72,6 +72,12 @@ type JobInfo struct {
 	NamespaceID     int64  `json:"namespace_id"`
 	RootNamespaceID int64  `json:"root_namespace_id"`
 	UserID          int64  `json:"user_id"`
+
+	// For metrics only.
+	TimeInQueue float64 `json:"time_in_queue_seconds"`
+	ProjectJobs string  `json:"project_jobs_running_on_instance_runners_count"` // "0" to "5", or "5+"
+	QueueSize   int     `json:"queue_size"`
+	QueueDepth  int     `json:"queue_depth"`
 }
 
 // UnmarshalJSON is strict about what names containers and volumes, and ignores odd types elsewhere.

@@ -33,6 +33,7 @@ func TestJobExample(t *testing.T) {
 	same(t, JobInfo{
 		ID: 481516, Name: "image:arm64", Stage: "build", ProjectID: 342, ProjectName: "sensor-gw",
 		ProjectFullPath: "field/sensor-gw", PipelineID: 77120, NamespaceID: 55, RootNamespaceID: 55, UserID: 19,
+		TimeInQueue: 2.41, ProjectJobs: "0", QueueSize: 1, QueueDepth: 1,
 	}, job.JobInfo)
 	same(t, GitInfo{
 		RepoURL:          "https://gitlab-ci-token:glcbt-64_EXAMPLEexampleEXAMPLE1@git.example.net/field/sensor-gw.git",

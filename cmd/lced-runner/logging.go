@@ -58,6 +58,9 @@ func (o *operatorLog) adopt(c *config.Config) error {
 	return fmt.Errorf("log format %q is unknown: use runner, text or json", form)
 }
 
+// lines is how many warnings and errors there were.
+func (o *operatorLog) lines() (warnings, errors uint64) { return o.warnings.Load(), o.errors.Load() }
+
 // formed writes each record in the form of the moment.
 type formed struct {
 	log   *operatorLog

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lced-runner/internal/config"
+	"lced-runner/internal/status"
 )
 
 // lookInterval is how often a running runner looks for a change of its configuration, as gitlab-runner does.
@@ -56,21 +57,20 @@ type watcher struct {
 	current *config.Config // what runs
 	seen    stamp          // of the last reading, used or not
 	changes chan<- *config.Config
+	board   *status.Board
+	hangup  chan os.Signal // SIGHUP, which would end the process if nobody took it
 }
 
 // watch looks at the file every few seconds and at SIGHUP, until ctx ends. A file that cannot be used is told once; what
 // runs stays as it is.
 func (w *watcher) watch(ctx context.Context) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangup:
+		case <-w.hangup:
 			w.log.Info("SIGHUP: reading the configuration again", "config", w.file)
 			w.read(ctx)
 		case <-tick.C:
@@ -89,6 +89,7 @@ func (w *watcher) read(ctx context.Context) {
 	}
 	if err != nil {
 		w.log.Error("the configuration cannot be read, the old one stays", "error", err)
+		w.board.Refused(err)
 		return
 	}
 	c, warnings, err := config.Load(w.file, os.Getenv)
@@ -100,6 +101,7 @@ func (w *watcher) read(ctx context.Context) {
 	}
 	if err != nil {
 		w.log.Error("the new configuration is refused, the old one stays", "error", err)
+		w.board.Refused(err)
 		return
 	}
 	nameRunners(c, w.host)
@@ -118,6 +120,12 @@ func needRestart(old, now *config.Config) (keys []string) {
 	if old.LCED.StateDir != now.LCED.StateDir {
 		keys = append(keys, "state_dir of [lced]")
 	}
+	if old.ListenAddress != now.ListenAddress {
+		keys = append(keys, "listen_address")
+	}
+	if old.SessionServer != now.SessionServer {
+		keys = append(keys, "[session_server]")
+	}
 	return keys
 }
 
@@ -127,6 +135,8 @@ func load(ctx context.Context, g *globals, flag string) (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
 	file, err := awaitConfig(ctx, flag, log)
 	if err != nil {
 		return nil, err
@@ -147,7 +157,7 @@ func load(ctx context.Context, g *globals, flag string) (*watcher, error) {
 			log.Error("configuration: " + strings.TrimSpace(line))
 		}
 	}
-	return &watcher{file: file, log: log, output: output, current: c, seen: seen}, nil
+	return &watcher{file: file, log: log, output: output, current: c, seen: seen, hangup: hangup}, nil
 }
 
 // awaitConfig waits until there is a configuration file: a container may be started first and get its runners by

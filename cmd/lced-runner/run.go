@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,11 +17,12 @@ import (
 
 	"lced-runner/internal/config"
 	"lced-runner/internal/runner"
+	"lced-runner/internal/status"
 )
 
 // newRun is the daemon. It takes the flags with which gitlab-runner's images and service units start theirs.
 func newRun(g *globals) *cobra.Command {
-	var file, directory, ignored string
+	var file, directory, listen, ignored string
 	var syslog bool
 	cmd := &cobra.Command{
 		Use:   "run",
@@ -34,19 +36,20 @@ func newRun(g *globals) *cobra.Command {
 					return fmt.Errorf("change to the working directory: %w", err)
 				}
 			}
-			return run(cmd.Context(), g, file)
+			return run(cmd.Context(), g, file, listen)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&file, "config", "c", "", "configuration file; without it CONFIG_FILE, then the usual places")
 	flags.StringVarP(&directory, "working-directory", "d", "", "directory to change to")
+	flags.StringVar(&listen, "listen-address", os.Getenv("LISTEN_ADDRESS"), "where to serve metrics, health and status, host:port; beats the configuration (LISTEN_ADDRESS)")
 	flags.StringVarP(&ignored, "user", "u", "", "accepted for gitlab-runner's sake; jobs run in containers")
 	flags.StringVarP(&ignored, "service", "n", "", "accepted for gitlab-runner's sake")
 	flags.BoolVar(&syslog, "syslog", false, "accepted for gitlab-runner's sake; the log goes to stderr")
 	return cmd
 }
 
-func run(ctx context.Context, g *globals, flag string) error {
+func run(ctx context.Context, g *globals, flag, listen string) error {
 	w, err := load(ctx, g, flag)
 	if err != nil {
 		return err
@@ -56,7 +59,7 @@ func run(ctx context.Context, g *globals, flag string) error {
 	if warning != nil {
 		log.Warn("the runner has a new system id", "reason", warning)
 	}
-	state, unlock, err := stateDir(c, dir, log)
+	state, unlock, err := stateDir(stateOf(c, w.file), log)
 	if err != nil {
 		return err
 	}
@@ -68,18 +71,32 @@ func run(ctx context.Context, g *globals, flag string) error {
 		return err
 	}
 	o.ConfigFile = w.file
+	w.board = status.New(status.Options{
+		Version: version, Revision: revision, SystemID: id, ConfigFile: w.file, StateDir: state, LogLines: w.output.lines,
+	})
+	o.Status = w.board
 	log.Info("starting", "version", version, "config", w.file, "system_id", id)
 	r, err := runner.New(poll, o)
 	if err != nil {
 		return err
 	}
+	socket, tcp, err := w.listeners(state, cmp.Or(listen, c.ListenAddress))
+	if err != nil {
+		return err
+	}
 	changes := make(chan *config.Config)
 	w.host, w.changes = o.Host, changes
-	watching, unwatch := context.WithCancelCause(poll)
+	// Both end with the runner, not with its polling: a drain is when people look.
+	beside, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	wg.Go(func() { w.watch(watching) })
+	wg.Go(func() { w.watch(beside) })
+	wg.Go(func() {
+		if err := status.Serve(beside, w.board, r.Kept, socket, tcp); err != nil {
+			log.Warn("the status could not be served", "error", err)
+		}
+	})
 	defer wg.Wait()
-	defer unwatch(nil)
+	defer end(nil)
 	if err := r.Run(poll, jobs, changes); err != nil && poll.Err() == nil {
 		return err
 	}
@@ -122,11 +139,7 @@ func runnerOptions(c *config.Config, id, state string, log *slog.Logger) (runner
 
 // stateDir makes the directory for job logs beside the configuration and locks it: two runners with one system id would
 // remove each other's containers.
-func stateDir(c *config.Config, dir string, log *slog.Logger) (state string, unlock func(), err error) {
-	if c.LCED.StateDir != "" {
-		dir = c.LCED.StateDir
-	}
-	state = filepath.Join(dir, ".lced-runner")
+func stateDir(state string, log *slog.Logger) (dir string, unlock func(), err error) {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		tmp, terr := os.MkdirTemp("", "lced-runner")
 		if terr != nil {

@@ -15,11 +15,11 @@ type Config struct {
 	LogFormat        string        `key:"log_format" oneof:"runner|text|json" doc:"form of the operator's log"`
 	ConnectionMaxAge time.Duration `key:"connection_max_age" doc:"how long a connection to GitLab is used before a new one is made"`
 	ShutdownTimeout  time.Duration `key:"shutdown_timeout" unit:"s" doc:"seconds that aborted jobs have to end at a forced stop; 0 means the default"`
+	ListenAddress    string        `key:"listen_address" doc:"where to serve metrics, health and status, host:port; the port is 9252 where there is none; empty means nowhere"`
 	LCED             LCED          `key:"lced" doc:"keys that gitlab-runner does not have"`
 	SessionServer    SessionServer `key:"session_server" doc:"interactive web terminals"`
 	Runners          []Runner      `key:"runners" doc:"one table for each runner registered with GitLab"`
 
-	_ notYet[string]             `key:"listen_address" doc:"address of the metrics and health server; empty means none"`
 	_ ignored[string]            `key:"sentry_dsn" why:"errors go to the log only" doc:"error reporting to Sentry"`
 	_ ignored[string]            `key:"user" doc:"written by gitlab-runner for itself"`
 	_ ignored[map[string]string] `key:"labels" why:"metrics and logs have fixed labels" doc:"labels of metrics and logs"`

@@ -21,6 +21,7 @@ func processEffects() []effect {
 		{key: "lced.min_free_memory", shown: "internal/janitor/janitor_test.go TestRefuse"},
 		{key: "lced.disk_high_watermark", shown: "internal/janitor/janitor_test.go TestLongestUnusedGoesFirst"},
 		{key: "lced.disk_low_watermark", shown: "internal/janitor/janitor_test.go TestLongestUnusedGoesFirst"},
+		{key: "listen_address", shown: "test/e2e/status_test.go TestStatus"},
 		{key: "session_server.listen_address", shown: "test/e2e/conformance_09_terminal_test.go TestConformance_09_Terminal"},
 		{key: "session_server.advertise_address", shown: "internal/session/session_test.go TestTerminal"},
 		{key: "session_server.session_timeout", shown: "internal/session/session_test.go TestWait"},

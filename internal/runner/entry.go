@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 
 	"lced-runner/executor"
 	"lced-runner/internal/cache"
@@ -13,6 +14,7 @@ import (
 	"lced-runner/internal/janitor"
 	"lced-runner/internal/plan"
 	"lced-runner/internal/session"
+	"lced-runner/internal/status"
 	"lced-runner/jobapi"
 )
 
@@ -25,6 +27,7 @@ type entry struct {
 	engine   *executor.Engine
 	janitor  *janitor.Janitor
 	log      *slog.Logger
+	status   *status.Runner
 	ca       []byte // PEM files of the GitLab connection, which git uses too
 	cert     []byte
 	key      []byte
@@ -35,6 +38,7 @@ type entry struct {
 // connections makes entries, and holds what they share over all readings of the configuration.
 type connections struct {
 	Options
+	mu        sync.Mutex // of engines
 	engines   map[config.Engine]*executor.Engine
 	janitors  map[config.Engine]*janitor.Janitor
 	known     func(labels map[string]string) bool // what the journal knows is no orphan
@@ -63,9 +67,13 @@ func (cs *connections) entriesOf(ctx context.Context, c *config.Config) ([]*entr
 
 func (cs *connections) entryOf(ctx context.Context, global *config.Config, c *config.Runner) (*entry, error) {
 	e := &entry{config: c, global: global, log: cs.Logger.With("runner", c.Name), replaced: make(chan struct{})}
+	where := c.Docker.Engine(cs.Env)
+	e.status = cs.Status.Runner(
+		status.Identity{Name: c.Name, ShortToken: jobapi.ShortToken(c.Token.Reveal()), URL: c.URL},
+		status.Limits{Jobs: c.Limit, Requests: max(1, c.RequestConcurrency)}, where.Host)
 	e.cache = e.openCache()
 	var err error
-	if e.api, err = cs.client(global, c); err != nil {
+	if e.api, err = cs.client(global, c, e.status); err != nil {
 		return nil, err
 	}
 	for _, f := range []struct {
@@ -79,25 +87,29 @@ func (cs *connections) entryOf(ctx context.Context, global *config.Config, c *co
 			return nil, fmt.Errorf("read the certificates for GitLab: %w", err)
 		}
 	}
-	where := c.Docker.Engine(cs.Env)
 	e.engine, err = cs.engine(ctx, where)
 	e.janitor = cs.janitors[where]
 	return e, err
 }
 
 // client speaks to the runner's GitLab.
-func (cs *connections) client(global *config.Config, c *config.Runner) (*jobapi.Client, error) {
+func (cs *connections) client(global *config.Config, c *config.Runner, told *status.Runner) (*jobapi.Client, error) {
 	info := jobapi.DefaultInfo(cs.Version, cs.Revision)
 	info.Features.Session, info.Features.Terminal = cs.sessions != nil, cs.sessions != nil
 	return jobapi.New(jobapi.Options{
 		URL: c.URL, Token: c.Token, SystemID: cs.SystemID, Name: c.Name, Info: info,
 		TLSCAFile: c.TLSCAFile, TLSCertFile: c.TLSCertFile, TLSKeyFile: c.TLSKeyFile,
 		ConnectionMaxAge: global.ConnectionMaxAge, Logger: cs.Logger,
+		Observe: func(x jobapi.Exchange) {
+			told.Called(status.Call{Endpoint: x.Endpoint, Method: x.Method, Status: x.Status, Took: x.Took})
+		},
 	})
 }
 
 // engine is the one connection to an engine, which the entries on it share and which a reload keeps.
 func (cs *connections) engine(ctx context.Context, where config.Engine) (*executor.Engine, error) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
 	if cs.engines[where] == nil {
 		var j *janitor.Janitor
 		engine, err := cs.Connect(ctx, where, func(u executor.Use) { j.Note(u) })

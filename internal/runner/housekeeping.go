@@ -67,7 +67,9 @@ func (r *Runner) knows(labels map[string]string) bool {
 
 // ready says why no job can be taken now; nil if one can.
 func (r *Runner) ready(ctx context.Context, e *entry) error {
-	if err := e.engine.Ping(ctx); err != nil {
+	err := e.engine.Ping(ctx)
+	e.status.Engine(err == nil)
+	if err != nil {
 		return err
 	}
 	if err := r.journal.Room(room); err != nil {

@@ -15,6 +15,7 @@ import (
 	"lced-runner/executor"
 	"lced-runner/internal/journal"
 	"lced-runner/internal/plan"
+	"lced-runner/internal/status"
 	"lced-runner/internal/trace"
 	"lced-runner/jobapi"
 )
@@ -29,6 +30,8 @@ type life struct {
 	record journal.Entry
 	trace  *trace.Trace
 	up     *uploader
+	status *status.Job
+	reason string // failure_reason, once the job has ended; empty for a success
 }
 
 // runJob is the life of one job:
@@ -37,9 +40,10 @@ type life struct {
 //
 // While it runs the trace is shipped; GitLab's replies carry the only thing that comes back, the cancel.
 func (r *Runner) runJob(poll, jobs context.Context, e *entry, job *jobapi.Job, s *slot) {
-	free := sync.OnceFunc(s.free)
-	defer free()
 	l := &life{Runner: r, entry: e, job: job, slot: s, log: e.log.With("job", job.ID), up: &uploader{api: e.api, job: job}}
+	l.status, l.reason = e.status.Begin(factsOf(job)), jobapi.ReasonRunnerSystemFailure
+	free := sync.OnceFunc(func() { s.free(); l.status.End(l.reason) })
+	defer free()
 	if err := l.open(); err != nil {
 		l.log.Error("job cannot be kept, so it is given back as failed", "error", err)
 		e.giveBack(jobs, job.ID, job.Token)
@@ -94,7 +98,8 @@ func (l *life) perform(ctx, steps context.Context) (*executor.Job, error) {
 	}
 	l.up.debug = compiled.Debug
 	l.tellImages(compiled.Plan)
-	run := l.entry.engine.NewJob(compiled.Plan, func(name, title string) executor.Section { return l.trace.Section(name, title) })
+	run := l.entry.engine.NewJob(compiled.Plan, l.section)
+	defer started(run, l.status)
 	l.offerTerminal(run)
 	if compiled.Services {
 		run.ServiceLog = func(service, fd int) io.WriteCloser {
@@ -137,6 +142,7 @@ func (l *life) conclude(err error) {
 	} else {
 		l.trace.Error("%s", o.line)
 	}
+	l.reason = o.reason
 	final := &journal.Final{State: o.state, ExitCode: o.exitCode}
 	if o.state == jobapi.StateFailed {
 		final.FailureReason = jobapi.MapFailureReason(o.reason, l.job.Features.FailureReasons)

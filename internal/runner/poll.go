@@ -34,11 +34,12 @@ func (r *Runner) poll(ctx context.Context, p *poller, start func(*entry, *jobapi
 		if e != last {
 			h, last = health{}, e // the new configuration may be the remedy
 		}
+		e.status.Waits()
 		s, err := r.slots.take(ctx, p, e)
 		if err != nil {
 			continue
 		}
-		job, err := r.request(ctx, p, e, s)
+		job, err := r.request(ctx, e, s)
 		if job == nil {
 			s.free()
 			if ctx.Err() == nil {
@@ -47,6 +48,7 @@ func (r *Runner) poll(ctx context.Context, p *poller, start func(*entry, *jobapi
 			continue
 		}
 		h = health{}
+		e.status.Answered()
 		e.log.Info("job received", "job", job.ID, "project", job.JobInfo.ProjectFullPath)
 		now := p.entry() // the configuration may have been read again while GitLab held the request
 		s.forProject(now.config.Token, job.JobInfo.ProjectID)
@@ -67,10 +69,9 @@ func (e *entry) afterJob() time.Duration {
 const room = 16 << 20
 
 // request asks for a job, unless the board is not ready for one.
-func (r *Runner) request(ctx context.Context, p *poller, e *entry, s *slot) (*jobapi.Job, error) {
-	err := r.ready(ctx, e)
-	p.refusal.Store(&err)
-	if err != nil {
+func (r *Runner) request(ctx context.Context, e *entry, s *slot) (*jobapi.Job, error) {
+	defer e.status.Asks()()
+	if err := r.ready(ctx, e); err != nil {
 		return nil, err
 	}
 	job, err := e.api.Request(ctx, jobapi.Ask{Session: s.openTerminal(r.sessions), AtOnce: r.slots.scarce()})
@@ -94,15 +95,17 @@ func (e *entry) giveBack(ctx context.Context, id int64, token jobapi.Secret) {
 }
 
 // pause says how long to wait before the next request.
-func (h *health) pause(err error, e *entry) time.Duration {
+func (h *health) pause(err error, e *entry) (wait time.Duration) {
 	interval := e.global.CheckInterval
 	switch {
 	case err == nil:
 		*h = health{}
+		e.status.Answered()
 		return interval
 	case jobapi.Unhealthy(err):
 		h.failed = 0
 		h.refused++
+		defer func() { e.status.Pauses(err, true, wait) }()
 		e.log.Error("GitLab refuses this runner", "error", err)
 		if h.refused >= e.config.UnhealthyLimit {
 			h.refused = 0
@@ -113,8 +116,9 @@ func (h *health) pause(err error, e *entry) time.Duration {
 	}
 	h.refused = 0
 	h.failed++
-	wait := min(interval<<min(h.failed-1, 10), maxBackOff)
+	wait = min(interval<<min(h.failed-1, 10), maxBackOff)
 	wait = wait/2 + rand.N(wait/2+1)
+	e.status.Pauses(err, false, wait)
 	e.log.Warn("cannot take jobs right now", "error", err, "next_try_in", wait.Round(time.Millisecond))
 	return wait
 }

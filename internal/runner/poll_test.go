@@ -16,7 +16,7 @@ import (
 func pollEntry(interval time.Duration) *entry {
 	c, global := config.DefaultRunner(), config.Default()
 	global.CheckInterval = interval
-	return &entry{config: &c, global: global, log: slog.New(slog.DiscardHandler), replaced: make(chan struct{})}
+	return &entry{config: &c, global: global, log: slog.New(slog.DiscardHandler), status: quiet(), replaced: make(chan struct{})}
 }
 
 var (

@@ -12,8 +12,7 @@ type poller struct {
 	current    atomic.Pointer[entry]
 	taken      map[int]bool // numbers of its slots; of package slots' lock
 	introduced sync.Once
-	token      sync.Once             // begins to keep it from ending
-	refusal    atomic.Pointer[error] // why it does not ask for jobs now; points to nil when it does
+	token      sync.Once // begins to keep it from ending
 
 	mu    sync.Mutex
 	loops int  // how many ask at once
@@ -99,12 +98,4 @@ func (p *poller) same(e *entry, byName bool) bool {
 		return mine.URL == other.URL && mine.Name == other.Name
 	}
 	return mine.URL == other.URL && mine.Token == other.Token
-}
-
-// why says for what reason the runner asks for no jobs at the moment; empty when it does.
-func (p *poller) why() string {
-	if refusal := p.refusal.Load(); refusal != nil && *refusal != nil {
-		return (*refusal).Error()
-	}
-	return ""
 }

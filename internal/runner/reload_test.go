@@ -9,6 +9,7 @@ import (
 
 	"lced-runner/executor"
 	"lced-runner/internal/config"
+	"lced-runner/internal/status"
 	"lced-runner/jobapi"
 )
 
@@ -130,7 +131,7 @@ func TestReloadKeepsRunners(t *testing.T) {
 	}
 	r := &Runner{
 		connections: connections{
-			Options: Options{Env: func(string) string { return "" }, Logger: slog.New(slog.DiscardHandler)},
+			Options: Options{Env: func(string) string { return "" }, Logger: slog.New(slog.DiscardHandler), Status: status.New(status.Options{})},
 			engines: map[config.Engine]*executor.Engine{{Host: engine}: {}},
 		},
 		slots: newSlots(1),

@@ -94,6 +94,7 @@ func (k *rotation) renew(ctx context.Context, e *entry) {
 		k.lost = nil
 		e.log.Info("the runner's new token is saved")
 	}
+	k.Status.Saved(err)
 	switch {
 	case err == nil:
 		k.failures = 0
@@ -108,7 +109,7 @@ func (k *rotation) goOn(old *entry, c *config.Runner) error {
 	e := *old
 	e.config, e.replaced = c, make(chan struct{})
 	var err error
-	if e.api, err = k.client(e.global, c); err != nil {
+	if e.api, err = k.client(e.global, c, e.status); err != nil {
 		return err
 	}
 	k.poller.succeed(old, &e)

@@ -15,6 +15,7 @@ import (
 
 	"lced-runner/internal/config"
 	"lced-runner/internal/coordinator"
+	"lced-runner/internal/status"
 )
 
 // rotator is a runner with one entry, whose token GitLab lets end soon.
@@ -45,10 +46,10 @@ func rotator(t *testing.T, lifetime time.Duration, extra string) (*Runner, *poll
 	}
 	c.Runners[0].Name = "the host's" // which the file does not have
 	log := &strings.Builder{}
-	o := Options{Config: c, ConfigFile: file, SystemID: "r_0123456789ab", Env: env, Logger: slog.New(slog.NewTextHandler(log, nil))}
+	o := Options{Config: c, ConfigFile: file, SystemID: "r_0123456789ab", Env: env, Logger: slog.New(slog.NewTextHandler(log, nil)), Status: status.New(status.Options{})}
 	r := &Runner{connections: connections{Options: o}}
-	e := &entry{config: &c.Runners[0], global: c, log: o.Logger, replaced: make(chan struct{})}
-	if e.api, err = r.client(c, e.config); err != nil {
+	e := &entry{config: &c.Runners[0], global: c, log: o.Logger, status: quiet(), replaced: make(chan struct{})}
+	if e.api, err = r.client(c, e.config, e.status); err != nil {
 		t.Fatal(err)
 	}
 	return r, newPoller(e), gitlab, log

@@ -20,6 +20,7 @@ import (
 	"lced-runner/internal/config"
 	"lced-runner/internal/janitor"
 	"lced-runner/internal/journal"
+	"lced-runner/internal/status"
 	"lced-runner/jobapi"
 )
 
@@ -36,6 +37,7 @@ type Options struct {
 	DockerAuth []byte                  // text of the runner user's ~/.docker/config.json; nil when there is none
 	Env        func(key string) string // for the docker client's own variables
 	Logger     *slog.Logger
+	Status     *status.Board                   // is told what happens; nil for nobody
 	Live       func(job *jobapi.Job) io.Writer // takes a copy of each job's log; nil for none
 }
 
@@ -52,6 +54,9 @@ type Runner struct {
 // New connects to the engines. The error is one sentence that says what to do. A configuration without runners is no error:
 // one may be added while the runner runs.
 func New(ctx context.Context, o Options) (*Runner, error) {
+	if o.Status == nil {
+		o.Status = status.New(status.Options{})
+	}
 	j, err := journal.Open(filepath.Join(o.StateDir, "journal"))
 	if err != nil {
 		return nil, err
@@ -81,6 +86,7 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 // readings of the configuration; one that cannot be used is told and left alone.
 func (r *Runner) Run(poll, jobs context.Context, changes <-chan *config.Config) error {
 	defer r.serveTerminals(jobs)()
+	defer context.AfterFunc(jobs, func() { r.Status.Enter(status.Ending) })()
 	var wg sync.WaitGroup
 	begin := sync.OnceFunc(func() { r.sweep(poll); r.recoverJobs(poll, &wg) })
 	if len(r.pollers) > 0 {
@@ -90,20 +96,27 @@ func (r *Runner) Run(poll, jobs context.Context, changes <-chan *config.Config) 
 		return err
 	}
 	r.feed(poll, jobs, &wg)
+	configured(r.Status, r.Config, r.pollers)
+	r.Status.Enter(status.Running)
 	r.Logger.Info("taking jobs", "runners", len(r.pollers), "concurrent", r.Config.Concurrent)
 	for poll.Err() == nil {
 		select {
 		case c := <-changes:
 			if err := r.reload(poll, c); err != nil {
 				r.Logger.Error("the new configuration cannot be used, the old one stays", "error", err)
+				r.Status.Refused(err)
 				continue
 			}
 			if len(r.pollers) > 0 {
 				begin() // the first runner of a configuration that had none
 			}
 			r.feed(poll, jobs, &wg)
+			configured(r.Status, c, r.pollers)
 			r.Logger.Info("the new configuration is in use", "runners", len(r.pollers), "concurrent", c.Concurrent)
 		case <-poll.Done():
+			if jobs.Err() == nil {
+				r.Status.Enter(status.Draining)
+			}
 		}
 	}
 	wg.Wait()

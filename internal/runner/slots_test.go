@@ -10,13 +10,19 @@ import (
 	"testing/synctest"
 
 	"lced-runner/internal/config"
+	"lced-runner/internal/status"
 	"lced-runner/jobapi"
 )
 
 func pollerWith(limit int) *poller { return newPoller(entryWith(limit)) }
 
 func entryWith(limit int) *entry {
-	return &entry{config: &config.Runner{Limit: limit}, log: slog.New(slog.DiscardHandler), replaced: make(chan struct{})}
+	return &entry{config: &config.Runner{Limit: limit}, log: slog.New(slog.DiscardHandler), status: quiet(), replaced: make(chan struct{})}
+}
+
+// quiet is told and tells nobody.
+func quiet() *status.Runner {
+	return status.New(status.Options{}).Runner(status.Identity{}, status.Limits{}, "")
 }
 
 // mustTake takes a slot that is free.

@@ -1,0 +1,111 @@
+package status
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Phase is what the process as a whole does, in gitlab-runner's words.
+type Phase string
+
+// The phases in the order in which they come.
+const (
+	Starting Phase = "starting"
+	Running  Phase = "running"
+	Draining Phase = "graceful-shutdown"
+	Ending   Phase = "forceful-shutdown"
+)
+
+// Options are what a Board knows from the beginning.
+type Options struct {
+	Version, Revision string
+	SystemID          string
+	ConfigFile        string
+	StateDir          string                           // holds the journal and the spools of logs; empty for none
+	LogLines          func() (warnings, errors uint64) // how many the operator's log has had; nil for unknown
+}
+
+// Board holds what is known of the running runner. It is safe for concurrent use.
+type Board struct {
+	Options
+	begun    time.Time
+	metrics  *metrics
+	registry *prometheus.Registry
+
+	mu         sync.Mutex
+	phase      Phase
+	concurrent int
+	loaded     time.Time // when the configuration in use was read
+	refusal    string    // why the last reading of the configuration is not in use; empty when it is
+	runners    []*Runner // of the configuration in use
+	all        map[Identity]*Runner
+	jobs       []*Job
+}
+
+// New makes a board without runners.
+func New(o Options) *Board {
+	b := &Board{Options: o, begun: time.Now(), phase: Starting, all: map[Identity]*Runner{}}
+	b.registry = prometheus.NewRegistry()
+	b.metrics = newMetrics(b.registry, o)
+	b.registry.MustRegister(gauges{b})
+	return b
+}
+
+// Enter says that the process has come to a phase.
+func (b *Board) Enter(p Phase) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.phase = p
+}
+
+// Configured says that a configuration is in use, with these runners.
+func (b *Board) Configured(concurrent int, runners []*Runner) {
+	b.metrics.configLoaded.Inc()
+	var distinct []*Runner // two tables may be one runner
+	for _, r := range runners {
+		if !slices.Contains(distinct, r) {
+			distinct = append(distinct, r)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.metrics.slots(concurrent - b.concurrent)
+	b.concurrent, b.runners, b.loaded, b.refusal = concurrent, distinct, time.Now(), ""
+}
+
+// Refused says that the configuration was read again and is not in use, and why.
+func (b *Board) Refused(err error) {
+	b.metrics.configRefused.Inc()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refusal = err.Error()
+}
+
+// Saved says that the runner has written its configuration file, or why it could not.
+func (b *Board) Saved(err error) {
+	if err != nil {
+		b.metrics.configUnsaved.Inc()
+		return
+	}
+	b.metrics.configSaved.Inc()
+}
+
+// Gauge adds a value that is looked up whenever metrics are asked for, as lced_<name>. Its name is not in use yet.
+func (b *Board) Gauge(name, help string, value func() float64) {
+	b.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "lced", Name: name, Help: help}, value))
+}
+
+// Counter is Gauge for a value that only grows; its name ends in _total.
+func (b *Board) Counter(name, help string, value func() float64) {
+	b.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "lced", Name: name, Help: help}, value))
+}
+
+// remove forgets a job that has ended.
+func (b *Board) remove(j *Job) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.jobs = slices.DeleteFunc(b.jobs, func(other *Job) bool { return other == j })
+}

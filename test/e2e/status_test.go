@@ -1,0 +1,120 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"lced-runner/internal/coordinator"
+)
+
+// TestStatus asks a runner that has a job what it does, by all its ways, and looks that none of them tells a secret.
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	w := prepareWorld(t, nil)
+	signs := t.TempDir()
+	config := strings.Replace(string(plainConfig), "  [runners.dind]", "    volumes = [\""+signs+":/signs\"]\n  [runners.dind]", 1)
+	w.configure(dockerConfig(config))
+	w.writeConfig("listen_address = \"127.0.0.1:0\"\n" + readFile(t, filepath.Join(w.dir, "config.toml")))
+	ask := func(args ...string) (string, error) {
+		args = append(args, "--config", filepath.Join(w.dir, "config.toml"))
+		out, err := exec.Command(binary(t), args...).CombinedOutput()
+		return string(out), err
+	}
+	for _, command := range []string{"status", "health-check"} {
+		if out, err := ask(command); err == nil || !strings.Contains(out, "no lced-runner runs with this configuration") {
+			t.Errorf("%s without a runner: %v\n%s", command, err, out)
+		}
+	}
+	w.startRunner()
+	w.awaitSaid("serving metrics, health and status")
+	address := regexp.MustCompile(`listen_address=([0-9.:]+)`).FindStringSubmatch(w.log.String())[1]
+	get := func(path string) string {
+		response, err := http.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	const hidden = "a-secret-of-the-project"
+	spec := dockerJob("docker:latest", nil, "echo began; until [ -e /signs/go ]; do sleep 0.2; done", "exit 3")
+	spec.Variables = []coordinator.Variable{{Key: "SECRET", Value: hidden, Masked: true}}
+	id := w.submit(spec)
+	w.awaitLog(id, "\nbegan\n")
+
+	text, err := ask("status")
+	if err != nil {
+		t.Errorf("%v\n%s", err, text)
+	}
+	wantTexts(t, text, "jobs: 1 of 4", " job ("+w.repo.Path+"): step_script for ", "\n  container runner-", "-build running of job 1", "\n  network ", "\n  volume ", "MiB free")
+	asJSON, err := ask("status", "--json")
+	if err != nil {
+		t.Errorf("%v\n%s", err, asJSON)
+	}
+	wantTexts(t, asJSON, `"stage": "step_script"`, `"process": "running"`)
+	health, err := ask("health-check", "--ready")
+	if err != nil || !strings.Contains(health, "running, 1 of 4 jobs") {
+		t.Errorf("%v\n%s", err, health)
+	}
+	jobs, page := get("/debug/jobs/list"), get("/")
+	wantTexts(t, jobs, " state=running stage=step_script executor_stage=docker_run duration=")
+	wantTexts(t, page, "<td>step_script</td>")
+	wantTexts(t, get("/readyz"), "ok\n")
+	if err := os.WriteFile(filepath.Join(signs, "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.await(id)
+	metrics := get("/metrics")
+	for late := time.Now().Add(patience); !strings.Contains(metrics, `failure_reason="script_failure"`) && time.Now().Before(late); metrics = get("/metrics") {
+		time.Sleep(50 * time.Millisecond) // GitLab knows of the ending a moment before the slot is free
+	}
+	wantTexts(t, metrics, `failure_reason="script_failure"`, `lced_job_startup_seconds_count{phase="total"} 1`, `lced_job_startup_seconds_count{phase="service ready"} 1`,
+		`endpoint="patch_trace"`, `endpoint="update_job"`, `endpoint="request_job"`, `lced_engine_up{`, "\nlced_journal_entries ")
+	for _, secret := range []string{w.token, hidden, "glcbt-"} {
+		if strings.Contains(text+asJSON+health+jobs+page+metrics, secret) {
+			t.Errorf("%q is told", secret)
+		}
+	}
+	missing := missingMetrics(metrics)
+	if len(missing) > 0 {
+		t.Errorf("metrics that dashboards ask for are missing: %v", missing)
+	}
+}
+
+// missingMetrics are those of gitlab-runner's names that a text of metrics has not.
+func missingMetrics(text string) (missing []string) {
+	for _, name := range []string{
+		"version_info", "jobs", "jobs_total", "failed_jobs_total", "job_duration_seconds", "job_execution_mode_total", "concurrent", "limit",
+		"job_queue_size", "job_queue_depth", "acceptable_job_queuing_duration_exceeded_total",
+		"request_concurrency", "request_concurrency_exceeded_total", "request_concurrency_hard_limit", "request_concurrency_adaptive_limit",
+		"request_concurrency_used_limit", "api_request_statuses_total", "api_request_duration_seconds", "api_request_retries_total", "errors_total",
+		"worker_feeds_total", "worker_feed_failures_total", "worker_slots_number", "worker_slot_operations_total", "worker_processing_failures_total",
+		"worker_health_check_failures_total", "configuration_loaded_total", "configuration_loading_error_total", "configuration_saved_total",
+		"configuration_saving_error_total", "process_state_info",
+	} {
+		if !strings.Contains("\n"+text, "\n# HELP gitlab_runner_"+name+" ") {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
