@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -218,6 +219,18 @@ func TestJobIsNotPrinted(t *testing.T) {
 // Decoding never panics, and what was decoded survives a journal: encoded and decoded again it is the same.
 func FuzzJob(f *testing.F) {
 	f.Add(example(f))
+	// What package plan is specified by is what GitLab sends.
+	payloads, err := filepath.Glob("../internal/plan/testdata/*/job.json")
+	if err != nil || len(payloads) == 0 {
+		f.Fatalf("%d payloads (%v)", len(payloads), err)
+	}
+	for _, path := range payloads {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
 	f.Add([]byte(`{"id": 1, "image": {"pull_policy": "always", "executor_opts": {"docker": {"user": 7, "x": 1}}}, "run": "[]"}`))
 	f.Add([]byte(`{"job_info": {"pipeline_id": "x"}, "steps": [{"timeout": []}], "inputs": 7, "secrets": {"a": 1}}`))
 	f.Add([]byte(`{"git_info": {"protected": true, "depth": -1}, "dependencies": [{"artifacts_file": null}]}`))

@@ -211,16 +211,34 @@ func FuzzExtractZip(f *testing.F) {
 	f.Add(zipOf(f, []item{{"a", 0o644, "x"}, {"d/", fs.ModeDir | 0o755, ""}, {"d/l", link, "../a"}}))
 	f.Add(zipOf(f, []item{{"l", link, ".."}, {"l/victim", 0o644, "x"}}))
 	f.Add(zipOf(f, []item{{"out/victim", 0o644, "x"}, {"victim", 0o644, "y"}}))
+	f.Add(packed(f, WriteZip))
+	f.Add(packed(f, WriteZipZstd))
 	f.Fuzz(fuzzed)
+}
+
+// packed is an archive as a job makes it.
+func packed(t testing.TB, write func(context.Context, io.Writer, string, Files, Level) error) []byte {
+	t.Helper()
+	dir := project(t, map[string]string{"dist/board.bin": strings.Repeat("firmware ", 100), "dist/empty/": "", "dist/latest": "-> board.bin", "süß.txt": "ü"})
+	files, _, err := Select(t.Context(), Selection{Dir: dir, Paths: []string{"**"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := write(t.Context(), &b, dir, files, LevelDefault); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // FuzzExtractTar fuzzes what is inside of the compression: the fuzzer does not get through a checksum.
 func FuzzExtractTar(f *testing.F) {
-	for _, items := range [][]item{
-		{{"a", 0o644, "x"}, {"d/", fs.ModeDir | 0o755, ""}, {"d/l", fs.ModeSymlink | 0o777, "../a"}},
-		{{"l", fs.ModeSymlink | 0o777, ".."}, {"l/victim", 0o644, "x"}},
+	for _, seed := range [][]byte{
+		tarOf(f, []item{{"a", 0o644, "x"}, {"d/", fs.ModeDir | 0o755, ""}, {"d/l", fs.ModeSymlink | 0o777, "../a"}}),
+		tarOf(f, []item{{"l", fs.ModeSymlink | 0o777, ".."}, {"l/victim", 0o644, "x"}}),
+		packed(f, WriteTarZstd),
 	} {
-		z, err := zstd.NewReader(bytes.NewReader(tarOf(f, items)))
+		z, err := zstd.NewReader(bytes.NewReader(seed))
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -210,8 +210,10 @@ func (f writerFunc) Write(p []byte) (int, error) {
 
 // FuzzSelect gives whatever globs to a small tree: nothing outside of it is ever found, and every name is a clean one.
 func FuzzSelect(f *testing.F) {
-	for _, seed := range []string{"**", "*/../..", "{a,b/**}", "[^a]", `\*`, "link/**", "/", "", "b/{c,../../**}"} {
+	for _, seed := range []string{"**", "*/../..", "{a,b/**}", "[^a]", `\*`, "link/**", "/", "", "b/{c,../../**}",
+		"dist/", "*.sbom.json", "./b/*", "b/../link", "**/build/libs/*.jar", "b/[c-d]", "b/c*", "/builds/lced/board/b"} {
 		f.Add(seed, "**/c")
+		f.Add("**", seed)
 	}
 	f.Fuzz(func(t *testing.T, pattern, exclude string) {
 		top := project(t, map[string]string{"secret": "", "dir/a": "", "dir/b/c": "", "dir/link": "-> ..", "dir/b/up": "-> ../../secret"})

