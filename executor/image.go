@@ -67,6 +67,8 @@ func (m *images) resolveBy(ctx context.Context, policy string, img Image, log Se
 	if policy != "always" {
 		r, err := m.inspect(ctx, img)
 		switch {
+		case err == nil && policy == "if-not-present" && !meant(img.Platform, r.Platform):
+			log.Plain("The local copy of %s is for %s, so it is pulled for %s", img.Ref, r.Platform, img.Platform)
 		case err == nil && policy == "if-not-present":
 			log.Plain("Using locally found image version due to %q pull policy", policy)
 			return r, nil

@@ -59,10 +59,13 @@ func TestResolve(t *testing.T) {
 		calls    string
 		kind     ImageErrorKind
 		fails    bool
+		platform string // asked for
 	}{
 		{name: "always", policies: []string{"always"}, local: true, calls: "pull inspect"},
 		{name: "if-not-present, there", policies: []string{"if-not-present"}, local: true, calls: "inspect"},
 		{name: "if-not-present, not there", policies: []string{"if-not-present"}, calls: "inspect pull inspect"},
+		{name: "if-not-present, there for the platform", policies: []string{"if-not-present"}, platform: "linux/arm64/v8", local: true, calls: "inspect"},
+		{name: "if-not-present, there for another platform", policies: []string{"if-not-present"}, platform: "linux/amd64", local: true, calls: "inspect pull inspect"},
 		{name: "never, there", policies: []string{"never"}, local: true, calls: "inspect"},
 		{name: "never, not there", policies: []string{"never"}, calls: "inspect", fails: true, kind: ImageMissing},
 		{name: "second policy", policies: []string{"always", "if-not-present"}, local: true, pullFail: "toomanyrequests", calls: "pull inspect"},
@@ -91,10 +94,10 @@ func TestResolve(t *testing.T) {
 						refuse(w, http.StatusNotFound, "No such image: alpine:3")
 						return
 					}
-					fmt.Fprintf(w, `{"Id":%q,"RepoDigests":["other@sha256:33","%s"],"Config":{"Entrypoint":["/run"],"User":"app","ExposedPorts":{"80/tcp":{},"53/udp":{}}}}`, alpineID, alpineDigest)
+					fmt.Fprintf(w, `{"Id":%q,"Os":"linux","Architecture":"arm64","RepoDigests":["other@sha256:33","%s"],"Config":{"Entrypoint":["/run"],"User":"app","ExposedPorts":{"80/tcp":{},"53/udp":{}}}}`, alpineID, alpineDigest)
 				}
 			})
-			got, err := e.images.resolve(t.Context(), Image{Ref: "alpine:3", Policies: test.policies}, &lines{})
+			got, err := e.images.resolve(t.Context(), Image{Ref: "alpine:3", Policies: test.policies, Platform: test.platform}, &lines{})
 			mu.Lock()
 			defer mu.Unlock()
 			if seen := strings.Join(calls, " "); seen != test.calls {
@@ -106,7 +109,7 @@ func TestResolve(t *testing.T) {
 				}
 				return
 			}
-			want := resolved{Create: alpineDigest, ID: alpineID, Entrypoint: []string{"/run"}, User: "app", Ports: []uint16{80}}
+			want := resolved{Create: alpineDigest, ID: alpineID, Entrypoint: []string{"/run"}, User: "app", Platform: "linux/arm64", Ports: []uint16{80}}
 			if diff := cmp.Diff(want, got); err != nil || diff != "" {
 				t.Errorf("%v %s", err, diff)
 			}

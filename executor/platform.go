@@ -16,6 +16,12 @@ func foreign(image, engine string) bool {
 	return true
 }
 
+// meant reports whether an image for a platform is one that was asked for; what is not said fits.
+func meant(asked, image string) bool {
+	p := platform(asked)
+	return p == nil || image == "" || image == p.OS+"/"+p.Architecture
+}
+
 // platform is the engine's, once it is known.
 func (e *Engine) platform() string {
 	e.mu.Lock()

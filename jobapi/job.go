@@ -30,6 +30,7 @@ type Job struct {
 	Credentials  []Credential `json:"credentials"`
 	Dependencies []Dependency `json:"dependencies"`
 	Features     Features     `json:"features"`
+	Policy       Policy       `json:"policy_options"`
 
 	Inputs  json.RawMessage `json:"inputs,omitempty"`  // see ParseInputs
 	Secrets json.RawMessage `json:"secrets,omitempty"` // see HasSecrets
@@ -319,6 +320,18 @@ type Dependency struct {
 		Filename string `json:"filename"`
 		Size     int64  `json:"size"` // bytes
 	} `json:"artifacts_file"`
+}
+
+// Policy is set in a job that a security policy of the project has added.
+type Policy struct {
+	Job  bool   `json:"execution_policy_job"`
+	Name string `json:"policy_name"`
+}
+
+// UnmarshalJSON ignores odd types: the job does without.
+func (p *Policy) UnmarshalJSON(data []byte) error {
+	type plain Policy
+	return ignoreTypes(json.Unmarshal(data, (*plain)(p)))
 }
 
 // Features are those of the server.

@@ -79,3 +79,13 @@ func gitStrategy(c *compiler) string {
 		return def
 	}
 }
+
+// checkSubmodules refuses a GIT_SUBMODULE_STRATEGY that is none of GitLab's: to ignore it would build without the submodules.
+func checkSubmodules(c *compiler) error {
+	switch s := c.vars.get("GIT_SUBMODULE_STRATEGY"); helper.SubmoduleStrategy(s) {
+	case "", helper.SubmodulesNone, helper.SubmodulesNormal, helper.SubmodulesRecursive:
+		return nil
+	default:
+		return refuse("unknown GIT_SUBMODULE_STRATEGY %q: use none, normal or recursive", s)
+	}
+}

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,10 @@ func makeSteps(c *compiler, p *executor.Plan) {
 			continue
 		}
 		lines := s.Script
+		if s.Name == "release" {
+			// GitLab quotes what a release: says, and leaves its variables to the runner.
+			lines = expandAll(c, lines)
+		}
 		if pre := c.Runner.PreBuildScript; pre != "" {
 			lines = append([]string{pre}, lines...)
 		}
@@ -66,6 +71,14 @@ func durationOf(c *compiler, name string, def time.Duration) time.Duration {
 		return def
 	}
 	return d
+}
+
+func expandAll(c *compiler, texts []string) []string {
+	out := slices.Clone(texts)
+	for i := range out {
+		out[i] = c.vars.expand(out[i])
+	}
+	return out
 }
 
 // limitOf is a time limit of the configuration; one that the job's own is below of has no effect.

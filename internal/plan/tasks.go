@@ -14,6 +14,9 @@ import (
 
 // makeTasks writes the helper container and its stages, where the job needs any.
 func makeTasks(c *compiler, p *executor.Plan, vols *volumes) error {
+	if err := checkSubmodules(c); err != nil {
+		return err
+	}
 	cs, err := newCaches(c)
 	if err != nil {
 		return err

@@ -61,7 +61,9 @@ func newVariables(in Input, n names) *variables {
 	v.internal("CI_RUNNER_VERSION", in.Version)
 	v.internal("CI_RUNNER_REVISION", in.Revision)
 	v.internal("CI_RUNNER_EXECUTABLE_ARCH", in.Facts.Platform)
-	v.internal("CI_BUILD_NETWORK_NAME", n.network)
+	if in.Runner.Docker.NetworkMode == "" {
+		v.internal("CI_BUILD_NETWORK_NAME", n.network)
+	}
 	return v
 }
 

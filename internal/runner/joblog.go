@@ -31,6 +31,9 @@ func (l *life) head() {
 	if changed := flags.Changed(); len(changed) > 0 {
 		l.trace.Plain("  feature flags: %s", strings.Join(changed, ", "))
 	}
+	if policy := l.job.Policy; policy.Job {
+		l.trace.Info("Job triggered by policy %q. Variables that the policy defines win over those of the same name that users have defined.", policy.Name)
+	}
 }
 
 // ship tells GitLab that the job runs and sends the log in the background. The function that it returns ends that and

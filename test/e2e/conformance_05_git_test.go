@@ -171,6 +171,7 @@ func TestConformance_05_GitRepositories(t *testing.T) {
 		{"no submodules", of(job("ls -A middle | wc -l"), outer), succeeds("\n0\n", "Skipping Git submodules setup")},
 		{"submodules", with(of(job("ls -A middle", "ls -A middle/inner | wc -l"), outer), "GIT_SUBMODULE_STRATEGY=normal"), succeeds(".gitmodules\n", "\n0\n", "Updated submodules")},
 		{"all submodules", with(of(job("cat middle/inner/innermost"), outer), "GIT_SUBMODULE_STRATEGY=recursive"), succeeds("innermost file\n", "recursively")},
+		{"unknown submodule strategy", with(job("echo never"), "GIT_SUBMODULE_STRATEGY=all"), lacks(fails("runner_configuration_error", 0, `unknown GIT_SUBMODULE_STRATEGY "all"`), "\nnever\n")},
 		{"hook", hooked, succeeds("in the helper\n", "from the hook\n")},
 		{"failing hook", unhooked, lacks(fails("script_failure", 3), "never\n")},
 	})

@@ -103,7 +103,7 @@ func TestConformance_07_Steps(t *testing.T) {
 	t.Parallel()
 	release := patched(job("echo built", "export GONE=yes"), func(payload map[string]any) {
 		payload["steps"] = append(payload["steps"].([]any), map[string]any{
-			"name": "release", "script": []any{`echo "released <$GONE>"`}, "timeout": 3600, "when": "on_success", "allow_failure": false,
+			"name": "release", "script": []any{`echo "released <$GONE>"`, `echo 'by $CI_JOB_NAME'`}, "timeout": 3600, "when": "on_success", "allow_failure": false,
 		})
 	})
 	sections := with(job("echo one\necho two"), "FF_SCRIPT_SECTIONS=true")
@@ -113,7 +113,7 @@ func TestConformance_07_Steps(t *testing.T) {
 	once.Job.Variables = nil
 	w := newWorld(t, plainConfig+"  [runners.feature_flags]\n    FF_HASH_CACHE_KEYS = false\n", nil)
 	w.play([]scenario{
-		{"release", release, succeeds("section_start:", ":step_release\r", `Executing "step_release" stage of the job script`, "\nreleased <>\n")},
+		{"release", release, succeeds("section_start:", ":step_release\r", `Executing "step_release" stage of the job script`, "\nreleased <>\n", "\nby job\n")},
 		{"FF_SCRIPT_SECTIONS", sections, func(t *testing.T, e ending) {
 			succeeds("$ echo one\necho two\x1b[0;m\none\ntwo\n")(t, e)
 			if !regexp.MustCompile(`section_start:\d{10}:section_script_step_0\[hide_duration=true,collapsed=true\]\r\x1b\[0K`).MatchString(e.log) || !regexp.MustCompile(`\nsection_end:\d{10}:section_script_step_0\r\x1b\[0K`).MatchString(e.log) {

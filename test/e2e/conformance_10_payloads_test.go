@@ -44,6 +44,9 @@ func TestConformance_10_Payloads(t *testing.T) {
 			}
 			payload["never_heard_of"] = map[string]any{"a": []any{1, "b"}}
 		}), succeeds("\nfine\n")},
+		{"of a policy", patched(job("echo fine"), func(payload map[string]any) {
+			payload["policy_options"] = map[string]any{"execution_policy_job": true, "policy_name": "scan all"}
+		}), succeeds(`Job triggered by policy "scan all".`, "\nfine\n")},
 		{"default image", patched(job("echo fine"), func(payload map[string]any) { payload["image"] = nil }), succeeds("image busybox:latest ...", "\nfine\n")},
 		{"unreadable", set("steps", "none"), never(fails("runner_system_failure", 0))},
 		{"clone path outside", with(job("echo never"), "GIT_CLONE_PATH=/etc/x"), never(fails("runner_configuration_error", 0, "GIT_CLONE_PATH is /etc/x"))},
