@@ -17,15 +17,15 @@ import (
 // left of it.
 func sanitizeKey(key string) string {
 	key = strings.NewReplacer("%2f", "/", "%2F", "/", "%2e", ".", "%2E", ".", `\`, "/").Replace(key)
-	key = strings.TrimPrefix(path.Clean("/"+key), "/")
-	for key != "" {
-		dir, last := path.Split(key)
-		if last = strings.TrimRightFunc(last, unicode.IsSpace); last != "" {
-			return dir + last
+	for {
+		dir, last := path.Split(path.Clean("/" + key))
+		// Without its white space the last part may be one of the dots that cleaning is about.
+		next := strings.Trim(dir+strings.TrimRightFunc(last, unicode.IsSpace), "/")
+		if next == key {
+			return key
 		}
-		key = strings.TrimSuffix(dir, "/")
+		key = next
 	}
-	return ""
 }
 
 // hashKey is what FF_HASH_CACHE_KEYS makes of a key: any key is its own directory then, and needs no cleaning.

@@ -30,6 +30,9 @@ func TestSanitizeKey(t *testing.T) {
 		" a":                 " a",
 		"größe/主":            "größe/主",
 		"a.":                 "a.",
+		". ":                 "",
+		".. ":                "",
+		"x/a/.. ":            "x",
 	} {
 		if got := sanitizeKey(key); got != want {
 			t.Errorf("key %q is cleaned to %q, want %q", key, got, want)
