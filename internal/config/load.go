@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"reflect"
@@ -12,7 +13,7 @@ import (
 // Load reads the configuration file at path, as Parse does, and what it refers to beside itself: certificates in certs/,
 // and seccomp profiles.
 func Load(path string, env func(string) string) (*Config, []Warning, error) {
-	data, err := os.ReadFile(path)
+	data, err := read(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil, &Error{File: path, Text: "there is no such file: write it (the README has an example), or name another one with --config"}
@@ -23,6 +24,19 @@ func Load(path string, env func(string) string) (*Config, []Warning, error) {
 	}
 	return parse(data, path, env, func(p *problems, r *Runner, n *node) { surroundings(p, r, n, env) })
 }
+
+// read is the content of a file up to what Parse finds too large: a device has no end.
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxSize+1))
+}
+
+// maxSize of a file, in bytes, is far above that of one with thousands of runners.
+const maxSize = 4 << 20
 
 // Parse reads a configuration file's content: YAML if file ends in .yaml or .yml, else TOML. env gives the variables
 // that url and token name. The warnings are for the operator's log and come with an error too. The error joins all that
@@ -35,6 +49,9 @@ func Parse(data []byte, file string, env func(string) string) (*Config, []Warnin
 // parse is Parse with a look at what each usable runner refers to.
 func parse(data []byte, file string, env func(string) string, look func(*problems, *Runner, *node)) (*Config, []Warning, error) {
 	p := &problems{file: file}
+	if len(data) > maxSize {
+		return nil, nil, &Error{File: file, Line: 1, Text: fmt.Sprintf("it has more than %d MiB, and a configuration has not", maxSize>>20)}
+	}
 	c := p.parse(bytes.TrimPrefix(data, []byte("\ufeff")), env, look) // editors on Windows put a byte order mark first
 	if p.broken(0) != nil {
 		c = nil

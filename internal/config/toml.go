@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -23,7 +24,7 @@ func parseTOML(data []byte, p *problems) *node {
 
 	root := &node{kind: Table, line: 1}
 	current := root
-	var parser tomlParser
+	parser := tomlParser{ends: lineEnds(data)}
 	parser.Reset(data)
 	for parser.NextExpression() {
 		switch e := parser.Expression(); e.Kind {
@@ -48,7 +49,19 @@ func explain(syntax *toml.DecodeError) string {
 	return "this is not TOML: " + message
 }
 
-type tomlParser struct{ unstable.Parser }
+type tomlParser struct {
+	unstable.Parser
+	ends []int // where each line ends: the parser itself counts from the top of the file each time it is asked
+}
+
+func lineEnds(data []byte) (ends []int) {
+	for i, b := range data {
+		if b == '\n' {
+			ends = append(ends, i)
+		}
+	}
+	return ends
+}
 
 // header finds or makes the table that [a.b] or [[a.b]] names.
 func (p *tomlParser) header(root *node, e *unstable.Node) *node {
@@ -96,7 +109,10 @@ func (p *tomlParser) value(v *unstable.Node, line int) *node {
 	return n
 }
 
-func (p *tomlParser) line(n *unstable.Node) int { return p.Shape(n.Raw).Start.Line }
+func (p *tomlParser) line(n *unstable.Node) int {
+	before, _ := slices.BinarySearch(p.ends, int(n.Raw.Offset))
+	return before + 1
+}
 
 func tomlKind(k unstable.Kind) Kind {
 	switch k {

@@ -47,7 +47,7 @@ func (p *problems) failYAML(err error, data []byte, doc *yaml.Node) {
 	}
 	for _, message := range messages {
 		message = strings.TrimPrefix(message, "yaml: ")
-		line := 0
+		line := 1 // of the depth of the whole file no line is told
 		if _, err := fmt.Sscanf(message, "line %d:", &line); err == nil {
 			_, message, _ = strings.Cut(message, ": ")
 		} else if _, name, ok := strings.Cut(message, "anchor '"); ok {

@@ -24,7 +24,11 @@ func TestEngineOptions(t *testing.T) {
 	if err := os.WriteFile(profile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config := "concurrent = 4\ncheck_interval = 1\n"
+	config := "concurrent = 6\ncheck_interval = 1\n"
+	times := map[string]string{
+		"prepare": "  prepare_timeout = \"1ms\"\n",
+		"sources": "  get_sources_timeout = \"2s\"\n  pre_get_sources_script = \"sleep 300\"\n",
+	}
 	for tag, options := range map[string]string{
 		"limits": fmt.Sprintf(`
     memory = "96m"
@@ -59,10 +63,12 @@ func TestEngineOptions(t *testing.T) {
 `, profile, caches),
 		"neighbours": fmt.Sprintf("\n    links = [\"%s:toolbox\"]\n    volumes_from = [\"%s:ro\"]\n    volume_keep = true\n    mac_address = \"92:d0:c6:0a:29:33\"\n", tools, tools),
 		"gpu":        "\n    gpus = \"all\"\n",
+		"prepare":    "\n",
+		"sources":    "\n",
 	} {
 		token := "glrt-options-" + tag + "00000000"
 		w.gitlab.AddRunner(coordinator.Runner{Token: token, Tags: []string{tag}})
-		config += fmt.Sprintf("[[runners]]\n  name = %q\n  url = %q\n  token = %q\n  executor = \"docker\"\n  limit = 1\n  [runners.docker]\n    pull_policy = \"if-not-present\"%s", tag, w.url, token, options)
+		config += fmt.Sprintf("[[runners]]\n  name = %q\n  url = %q\n  token = %q\n  executor = \"docker\"\n  limit = 1\n%s  [runners.docker]\n    pull_policy = \"if-not-present\"%s", tag, w.url, token, times[tag], options)
 	}
 	w.writeConfig(config)
 	w.startRunner()
@@ -88,6 +94,8 @@ func TestEngineOptions(t *testing.T) {
 		{"limits once more", inside, succeeds("kept: from the first job\n")},
 		{"neighbours", tagged("neighbours", "cat /tools/mark", "nc toolbox 80 </dev/null"), succeeds(
 			"a tool\n", "hello from the neighbour\n", "volume_keep of [runners.docker] is set", "mac_address of [runners.docker] has no effect")},
+		{"no time to prepare", tagged("prepare", "echo never"), lacks(fails("job_execution_timeout", 0, "the preparation of the job took longer than 1ms"), "\nnever\n")},
+		{"no time for git", tagged("sources", "echo never"), lacks(fails("job_execution_timeout", 0, "get_sources took longer than 2s"), "\nnever\n")},
 		{"an engine without GPUs", tagged("gpu", "echo never"), lacks(fails("runner_configuration_error", 0, `could not select device driver`), "\nnever\n")},
 	})
 	if kept, err := filepath.Glob(filepath.Join(caches, "runner-*", "*", "mark")); err != nil || len(kept) != 1 {
