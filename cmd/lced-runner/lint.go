@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,17 +22,22 @@ func newLint() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, warnings, err := config.Load(path, os.Getenv)
-			unknown := false
+			_, warnings, wrong := config.Load(path, os.Getenv)
+			bad := 0
 			for _, w := range warnings {
-				fmt.Fprintln(cmd.OutOrStdout(), w.String())
-				unknown = unknown || w.Unknown
+				fmt.Fprintln(cmd.OutOrStdout(), w)
+				if w.Unknown {
+					bad++
+				}
 			}
-			if err != nil {
-				return err
+			if wrong != nil {
+				for line := range strings.Lines(wrong.Error()) {
+					fmt.Fprintln(cmd.OutOrStdout(), strings.TrimSpace(line))
+					bad++
+				}
 			}
-			if unknown {
-				return fmt.Errorf("%s has unknown keys", path)
+			if bad > 0 {
+				return fmt.Errorf("%s: %d of these have to be mended: errors and unknown keys", path, bad)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "Configuration file is valid.")
 			return nil
