@@ -91,3 +91,23 @@ const rootlessFlags = "DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS"
 func (w *wiring) extraPort(isMain bool) (string, bool) {
 	return w.host.port, isMain && w.named && w.host.port != w.port
 }
+
+// dockerdReads are the variables that change a docker daemon or its official entrypoint, beside those of a prefix in
+// dockerdPrefixes. All else of a job's environment, as the tag that it builds, makes no difference to a daemon.
+func dockerdReads() []string {
+	return []string{
+		"DOCKER_ALLOW_SCHEMA1_PUSH_DONOTUSE", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_DRIVER", "DOCKER_ENABLE_DEPRECATED_PULL_SCHEMA_1_IMAGE",
+		"DOCKER_HOST", "DOCKER_IGNORE_BR_NETFILTER_ERROR", "DOCKER_INSECURE_NO_IPTABLES_RAW", "DOCKER_IPTABLES_LEGACY", "DOCKER_MIN_API_VERSION",
+		"DOCKER_RAMDISK", "DOCKER_TLS", "DOCKER_TLS_CERTDIR", "DOCKER_TLS_SAN", "DOCKER_TLS_VERIFY", "DOCKER_TMPDIR",
+		"ALL_PROXY", "FTP_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "GODEBUG", "SSL_CERT_DIR", "SSL_CERT_FILE", "TZ", "XDG_RUNTIME_DIR",
+	}
+}
+
+func dockerdPrefixes() []string { return []string{"DOCKERD_", "MOBY_", "BUILDKIT_", "OTEL_"} }
+
+// DaemonReads reports whether a variable may change what a docker daemon does.
+func DaemonReads(name string) bool {
+	name = strings.ToUpper(name) // the proxies come in lower case, too
+	return slices.Contains(dockerdReads(), name) ||
+		slices.ContainsFunc(dockerdPrefixes(), func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}

@@ -21,6 +21,8 @@ type Job struct {
 	nonce  string
 	// ServiceLog, if set before Run, opens a place for a stream (fd 1 or 2) of the log of the plan's service of this index.
 	ServiceLog func(service, fd int) io.WriteCloser
+	// Spare, if set before Run, is a service that was started before the job: it is used if it fits the plan, and removed if not.
+	Spare *Spare
 	// Stores are those of the services that have started so far.
 	Stores StoreSet
 	// Hold, if set before Run, is called when the last of the user's steps has ended, or one has failed, in that step's

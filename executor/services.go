@@ -32,32 +32,6 @@ func (e *ServiceError) Error() string {
 	return fmt.Sprintf("service %s did not become ready within %v", e.Service, e.Waited)
 }
 
-// service creates and starts a service; its value is the container's id. One that has a store is ready as well: until
-// then the container may be replaced.
-func (s *starter) service(job, ctx context.Context, index int) (string, error) {
-	svc := &s.plan.Services[index]
-	s.log.Plain("Starting service %s...", svc.Title)
-	image, err := ensure(ctx, s, svc.Image)
-	if err != nil {
-		return "", err
-	}
-	alien := s.warnForeign(svc.Image, image)
-	if err := all(ctx, []*future[none]{s.network, s.volumes}); err != nil {
-		return "", err
-	}
-	defer s.graph.span("service", svc.Title)()
-	if svc.Prepare != nil {
-		if _, err := s.engine.containers.once(ctx, s.plan.OwnImage, svc.Prepare, "none", svc.Binds...); err != nil {
-			return "", fmt.Errorf("prepare the volumes of service %s: %w", svc.Title, err)
-		}
-	}
-	run := &serviceRun{starter: s, index: index, svc: svc, image: image, alien: alien}
-	if svc.Store != nil {
-		return run.stored(job, ctx)
-	}
-	return run.start(job, ctx)
-}
-
 // serviceRun is a service on its way up.
 type serviceRun struct {
 	*starter
@@ -65,6 +39,44 @@ type serviceRun struct {
 	svc   *Service
 	image resolved
 	alien error // why an image for another platform does not run
+}
+
+// resolve gets the image.
+func (r *serviceRun) resolve(ctx context.Context) (resolved, error) {
+	r.log.Plain("Starting service %s...", r.svc.Title)
+	return ensure(ctx, r.starter, r.svc.Image)
+}
+
+// up creates and starts the service, unless a spare is it; its value is the container's id. One that has a store is ready as
+// well: until then the container may be replaced.
+func (r *serviceRun) up(job, ctx context.Context) (id string, err error) {
+	if r.image, err = r.images[r.index].get(ctx); err != nil {
+		return "", err
+	}
+	// A spare that does not fit has to be gone: it may hold the same store.
+	if taken, err := r.spare.get(ctx); err != nil || taken && r.offer.index == r.index {
+		if err == nil {
+			id = r.offer.spare.container
+			r.log.Plain("Service %s was started before the job", r.svc.Title)
+			r.follow(job, r.index, id)
+		}
+		return id, err
+	}
+	svc := r.svc
+	r.alien = r.warnForeign(svc.Image, r.image)
+	if err := all(ctx, []*future[none]{r.network, r.volumes}); err != nil {
+		return "", err
+	}
+	defer r.graph.span("service", svc.Title)()
+	if svc.Prepare != nil {
+		if _, err := r.engine.containers.once(ctx, r.plan.OwnImage, svc.Prepare, "none", svc.Binds...); err != nil {
+			return "", fmt.Errorf("prepare the volumes of service %s: %w", svc.Title, err)
+		}
+	}
+	if svc.Store != nil {
+		return r.stored(job, ctx)
+	}
+	return r.start(job, ctx)
 }
 
 // start creates and starts the container, with binds in addition to the service's own.
@@ -91,21 +103,24 @@ func (r *serviceRun) start(job, ctx context.Context, binds ...string) (string, e
 	return id, nil
 }
 
-// awaitService waits for a service that says by itself when it is ready: a command in it that ends well, or a line of
-// its log. Neither starts a container or polls the engine.
-func (s *starter) awaitService(ctx context.Context, svc *Service, up *future[string]) error {
+// await waits until the service is ready. One that was brought up on its store is.
+func (r *serviceRun) await(ctx context.Context, up *future[string]) error {
 	id, err := up.get(ctx)
-	if err != nil || svc.Store != nil {
+	if err != nil {
 		return err
 	}
-	return (&serviceRun{starter: s, svc: svc}).ready(ctx, id)
+	if taken, err := r.spare.get(ctx); err != nil || r.svc.Store != nil && !taken {
+		return err
+	}
+	return r.ready(ctx, id)
 }
 
-// ready is awaitService for a container.
-func (s *serviceRun) ready(ctx context.Context, id string) error {
-	svc := s.svc
-	defer s.graph.span("service ready", svc.Title)()
-	on := s.engine.containers
+// ready waits for a service that says by itself when it is ready: a command in it that ends well, or a line of its log.
+// Neither starts a container or polls the engine.
+func (r *serviceRun) ready(ctx context.Context, id string) error {
+	svc := r.svc
+	defer r.graph.span("service ready", svc.Title)()
+	on := r.engine.containers
 	errTimeout := fmt.Errorf("service %s did not become ready within %v", svc.Title, svc.Ready.Timeout)
 	wait, cancel := context.WithTimeoutCause(ctx, svc.Ready.Timeout, errTimeout)
 	defer cancel()
@@ -117,7 +132,7 @@ func (s *serviceRun) ready(ctx context.Context, id string) error {
 	if err != nil || code == 126 || code == 127 {
 		if err := on.logLine(wait, id, svc.Ready.LogLine); err == nil {
 			if svc.Store != nil {
-				warn(s.log, "the image of service %s has no command to tidy up with, so it starts with all that the last job left in it", svc.Title)
+				warn(r.log, "the image of service %s has no command to tidy up with, so it starts with all that the last job left in it", svc.Title)
 			}
 			return nil
 		}
@@ -129,7 +144,7 @@ func (s *serviceRun) ready(ctx context.Context, id string) error {
 		awaitEnd(wait, on.docker, id)
 	}
 	err = on.whyNotReady(ctx, svc, id)
-	if alien, ok := s.aliens.Load(id); ok && bytes.Contains(on.logTail(ctx, id), []byte("exec format error")) {
+	if alien, ok := r.aliens.Load(id); ok && bytes.Contains(on.logTail(ctx, id), []byte("exec format error")) {
 		return alien.(error)
 	}
 	return err

@@ -3,6 +3,7 @@ package executor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -17,10 +18,13 @@ type starter struct {
 	graph *graph
 	log   Section // prepare_executor
 
+	spare    *future[bool] // whether the spare that was offered is one of the services
 	network  *future[none]
 	volumes  *future[none]
-	services []*future[string] // container ids, in the plan's order
-	aliens   sync.Map          // container id → why an image for another platform does not run
+	images   []*future[resolved] // of the services, in the plan's order
+	services []*future[string]   // container ids, in the plan's order
+	offer    *offered            // what spare decides about
+	aliens   sync.Map            // container id → why an image for another platform does not run
 }
 
 type none struct{}
@@ -46,40 +50,55 @@ func (j *Job) start(job, cancel context.Context, begun time.Time) error {
 	g, ctx := newGraph(either)
 	s.graph = g
 
-	do := func(f func(context.Context) error) *future[none] {
-		return node(g, func() (none, error) { return none{}, f(ctx) })
-	}
-	s.network = do(s.createNetwork)
-	s.volumes = do(s.createVolumes)
-	parts := []*future[none]{s.network, s.volumes}
-	for i := range p.Services {
-		svc := &p.Services[i]
-		up := node(g, func() (string, error) { return s.service(job, ctx, i) })
-		s.services = append(s.services, up)
-		if svc.Ready.Must {
-			parts = append(parts, do(func(ctx context.Context) error { return s.awaitService(ctx, svc, up) }))
-		}
-		if svc.Ready.Ports && svc.Ready.Timeout > 0 {
-			parts = append(parts, do(func(ctx context.Context) error { return s.awaitHealth(ctx, svc, up) }))
-		}
-	}
-	parts = append(parts, do(s.awaitPorts), do(func(ctx context.Context) error { return s.build(job, ctx) }))
-	do(func(ctx context.Context) error {
+	parts := s.begin(job, ctx)
+	parts = append(parts, do(ctx, g, s.awaitPorts), do(ctx, g, func(ctx context.Context) error { return s.build(job, ctx) }))
+	do(ctx, g, func(ctx context.Context) error {
 		defer s.log.Close()
 		return all(ctx, parts)
 	})
 	needed := parts
 	if p.Helper != nil {
-		helper := do(s.helperUp)
+		helper := do(ctx, g, s.helperUp)
 		needed = append(needed, helper)
-		do(func(ctx context.Context) error { return s.before(ctx, helper) })
+		do(ctx, g, func(ctx context.Context) error { return s.before(ctx, helper) })
 	}
-	do(func(ctx context.Context) error { return inTime(ctx, p.PrepareTimeout, begun, needed) })
+	do(ctx, g, func(ctx context.Context) error { return inTime(ctx, p.PrepareTimeout, begun, needed) })
 	if err := g.group.Wait(); err != nil {
 		return err
 	}
 	j.breakdown, j.Spans = g.breakdown(), g.spans
 	return nil
+}
+
+// begin starts what does not depend on the build container: network, volumes and services. It returns the nodes that have to
+// end well before a script can run.
+func (s *starter) begin(job, ctx context.Context) (parts []*future[none]) {
+	g := s.graph
+	runs := make([]*serviceRun, len(s.plan.Services))
+	for i := range runs {
+		runs[i] = &serviceRun{starter: s, index: i, svc: &s.plan.Services[i]}
+		s.images = append(s.images, node(g, func() (resolved, error) { return runs[i].resolve(ctx) }))
+	}
+	s.offer, s.Spare = newOffer(s.Spare, s.plan.Services), nil
+	s.spare = node(g, func() (bool, error) { return s.offer.take(ctx, s) })
+	s.network, s.volumes = do(ctx, g, s.createNetwork), do(ctx, g, s.createVolumes)
+	parts = []*future[none]{s.network, s.volumes}
+	for _, run := range runs {
+		up := node(g, func() (string, error) { return run.up(job, ctx) })
+		s.services = append(s.services, up)
+		if run.svc.Ready.Must {
+			parts = append(parts, do(ctx, g, func(ctx context.Context) error { return run.await(ctx, up) }))
+		}
+		if run.svc.Ready.Ports && run.svc.Ready.Timeout > 0 {
+			parts = append(parts, do(ctx, g, func(ctx context.Context) error { return s.awaitHealth(ctx, run.svc, up) }))
+		}
+	}
+	return parts
+}
+
+// do is a node without a value.
+func do(ctx context.Context, g *graph, f func(context.Context) error) *future[none] {
+	return node(g, func() (none, error) { return none{}, f(ctx) })
 }
 
 // all waits for every future.
@@ -96,6 +115,9 @@ func (s *starter) createNetwork(ctx context.Context) error {
 	if s.plan.Network == nil {
 		return nil
 	}
+	if brought, err := s.offer.brings(ctx, s, s.plan.Network.Name); brought || err != nil {
+		return err
+	}
 	defer s.graph.span("network")()
 	return s.engine.networks.createPatiently(ctx, s.plan.Network, s.plan.Labels, s.log)
 }
@@ -108,6 +130,11 @@ func (s *starter) createVolumes(ctx context.Context) error {
 	var create errgroup.Group
 	var filled []Volume
 	for _, v := range s.plan.Volumes {
+		if brought, err := s.offer.brings(ctx, s, v.Name); err != nil {
+			return errors.Join(err, create.Wait())
+		} else if brought {
+			continue
+		}
 		create.Go(func() error { return s.engine.volumes.create(ctx, v, s.plan.Labels) })
 		if len(v.Files) > 0 {
 			filled = append(filled, v)
@@ -184,9 +211,14 @@ func ensure(ctx context.Context, s *starter, img Image) (resolved, error) {
 // hold claims something for as long as the job.
 func hold(j *Job, u Use) {
 	j.engine.claims.use(u)
+	release(j, u.Image+u.Volume)
+}
+
+// release gives back with the job what was claimed for it.
+func release(j *Job, name string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.held = append(j.held, u.Image+u.Volume)
+	j.held = append(j.held, name)
 }
 
 // create makes a container of the job, to its end even if the job is cancelled meanwhile, and remembers it for removal.

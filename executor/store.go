@@ -38,6 +38,9 @@ func (st *Store) version(image resolved) string {
 	return id[:min(len(id), 12)]
 }
 
+// exitKilled is the exit code of a container that was killed from outside, by the kernel or somebody: no store is to blame.
+const exitKilled = 137
+
 // stored brings a service up on its store. Where that fails, a start without the store tells whether it is to blame: then it
 // is dropped.
 func (r *serviceRun) stored(job, ctx context.Context) (string, error) {
@@ -51,7 +54,7 @@ func (r *serviceRun) stored(job, ctx context.Context) (string, error) {
 		err = r.ready(ctx, id)
 	}
 	failure, failed := errors.AsType[*ServiceError](err)
-	if err == nil || !failed || !found {
+	if err == nil || !failed || !found || failure.ExitCode == exitKilled {
 		return id, err
 	}
 	if err := r.engine.containers.remove(ctx, id); err != nil {
@@ -123,12 +126,12 @@ type StoredVolume struct {
 }
 
 // Stores lists those that are ours and have all these labels.
-func (e *Engine) Stores(ctx context.Context, labels map[string]string) ([]StoredVolume, error) {
-	filters := client.Filters{}.Add("label", LabelOwner+"="+e.owner).Add("label", LabelStore)
+func (s *Stock) Stores(ctx context.Context, labels map[string]string) ([]StoredVolume, error) {
+	filters := ours(s.engine.owner).Add("label", LabelStore)
 	for name, value := range labels {
 		filters = filters.Add("label", name+"="+value)
 	}
-	res, err := e.docker.VolumeList(ctx, client.VolumeListOptions{Filters: filters})
+	res, err := s.engine.docker.VolumeList(ctx, client.VolumeListOptions{Filters: filters})
 	if err != nil {
 		return nil, fmt.Errorf("list the volumes of stored images: %w", err)
 	}
@@ -141,8 +144,8 @@ func (e *Engine) Stores(ctx context.Context, labels map[string]string) ([]Stored
 }
 
 // RemoveStore removes a store, unless a container has it: that is no error, and removed tells.
-func (e *Engine) RemoveStore(ctx context.Context, name string) (removed bool, err error) {
-	err = e.volumes.remove(ctx, name)
+func (s *Stock) RemoveStore(ctx context.Context, name string) (removed bool, err error) {
+	err = s.engine.volumes.remove(ctx, name)
 	if errdefs.IsConflict(err) {
 		return false, nil
 	}
@@ -154,8 +157,8 @@ const measuredAt = "/measured"
 
 // Measure is the disk space that a volume takes, in bytes. command prints it in a short container of our own image, given a
 // path: the engine itself could only measure all volumes at once.
-func (e *Engine) Measure(ctx context.Context, ownImage string, command []string, volume string) (int64, error) {
-	out, err := e.containers.once(ctx, ownImage, append(append([]string{}, command...), measuredAt), "none", volume+":"+measuredAt+":ro")
+func (s *Stock) Measure(ctx context.Context, ownImage string, command []string, volume string) (int64, error) {
+	out, err := s.engine.containers.once(ctx, ownImage, append(append([]string{}, command...), measuredAt), "none", volume+":"+measuredAt+":ro")
 	var size int64
 	if err == nil {
 		size, err = strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)

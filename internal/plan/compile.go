@@ -26,6 +26,7 @@ type Input struct {
 	Slot        int    // CI_CONCURRENT_ID: lowest free number among the runner's jobs
 	ProjectSlot int    // CI_CONCURRENT_PROJECT_ID: the same among the project's jobs
 	Random      string // 16 hex digits that make this job's names unique
+	Network     string // name of the job's network; empty: gitlab-runner's for this job
 	OwnImage    string // id of the runner's own image
 	Facts       executor.Facts
 	Version     string
@@ -50,6 +51,8 @@ type Compiled struct {
 	Warnings []string // for the head of the job log
 	Debug    bool     // CI_DEBUG_TRACE or CI_DEBUG_SERVICES is on: GitLab restricts who may see the log
 	Services bool     // CI_DEBUG_SERVICES is on: the log shows those of the services
+
+	Spare *executor.Plan // of a sidecar for the next job of the same place that is like this one; nil where none is kept
 }
 
 // ConfigError says that the job or the runner's configuration asks for something that cannot be: trying again is useless.
@@ -141,10 +144,11 @@ func Compile(in Input) (*Compiled, error) {
 		c.warn("volume_keep of [runners.docker] is set: the volumes of the images of this job stay on the engine")
 	}
 	p.Notes = sidecars.notes()
+	spare, err := makeSpare(c, p, sidecars)
 	return &Compiled{
-		Plan: p, Masks: c.masks(), Warnings: c.warnings,
+		Plan: p, Spare: spare, Masks: c.masks(), Warnings: c.warnings,
 		Debug: c.debugs("CI_DEBUG_TRACE") || c.debugs("CI_DEBUG_SERVICES"), Services: c.debugs("CI_DEBUG_SERVICES"),
-	}, nil
+	}, err
 }
 
 // Binary is the runner's path in its own image.

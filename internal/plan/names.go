@@ -31,6 +31,9 @@ func newNames(in Input) names {
 	n.project = project[:min(len(project), 63)]
 	n.unique = n.project + "-" + in.Random
 	n.network = fmt.Sprintf("runner-%s-%d-%d-%d", n.short, in.Job.JobInfo.ProjectID, in.ProjectSlot, in.Job.ID)
+	if in.Network != "" {
+		n.network = in.Network
+	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s-%s-%d-%d", token, in.SystemID, in.Job.JobInfo.ProjectID, in.ProjectSlot))
 	n.reusable = "runner-" + hex.EncodeToString(sum[:16])
 	return n

@@ -136,7 +136,7 @@ func TestIsProtected(t *testing.T) {
 		{"cache key that is not", &no, nil, keys("a-non_protected", "protected", "b-protected-c"), false},
 	} {
 		job := &jobapi.Job{GitInfo: jobapi.GitInfo{Protected: test.protected}, Variables: test.variables, Cache: test.cache}
-		if got := isProtected(&compiler{Input: Input{Job: job}}); got != test.want {
+		if got := isProtected(job); got != test.want {
 			t.Errorf("%s: %v", test.name, got)
 		}
 	}

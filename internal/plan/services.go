@@ -146,7 +146,7 @@ func makeStore(c *compiler, storage dind.Storage) *executor.Store {
 	if storage.Key == "" {
 		return nil
 	}
-	protected := isProtected(c)
+	protected := isProtected(c.Job)
 	return &executor.Store{
 		Name: c.names.store(storage.Key, protected), Target: storage.DataRoot, Version: dind.VersionVariable,
 		Labels: reusableLabels(storage.DataRoot, protected, true),

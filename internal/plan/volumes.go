@@ -10,6 +10,7 @@ import (
 	"lced-runner/executor"
 	"lced-runner/internal/config"
 	"lced-runner/internal/helper"
+	"lced-runner/jobapi"
 )
 
 // volumes are the job's volumes and the binds of its containers. Build container, helper and services see the same
@@ -70,7 +71,7 @@ func destinationOf(c *compiler, v config.Volume) string {
 // addCache adds a volume of ours.
 func (vols *volumes) addCache(c *compiler, dest string, temporary bool) {
 	d := &c.Runner.Docker
-	protected := isProtected(c)
+	protected := isProtected(c.Job)
 	name := c.names.volume(dest, temporary, protected)
 	vols.open = append(vols.open, dest)
 	if d.CacheDir != "" && !temporary {
@@ -137,17 +138,17 @@ func (vols *volumes) addCertificates(c *compiler, certs *dind.Certs) error {
 }
 
 // isProtected reports whether the job's volumes are those of protected refs, which no other job may fill.
-func isProtected(c *compiler) bool {
-	for _, ca := range c.Job.Cache {
+func isProtected(job *jobapi.Job) bool {
+	for _, ca := range job.Cache {
 		if strings.HasSuffix(ca.Key, "-protected") { // the others end in -non_protected
 			return true
 		}
 	}
-	if p := c.Job.GitInfo.Protected; p != nil {
+	if p := job.GitInfo.Protected; p != nil {
 		return *p
 	}
 	// The first one is GitLab's; a user may append another.
-	for _, v := range c.Job.Variables {
+	for _, v := range job.Variables {
 		if v.Key == "CI_COMMIT_REF_PROTECTED" {
 			return v.Value == "true"
 		}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"path/filepath"
@@ -74,6 +75,13 @@ func (r *Runner) ready(ctx context.Context, e *entry) error {
 	}
 	if err := r.journal.Room(room); err != nil {
 		return err
+	}
+	if err = e.janitor.Refuse(ctx); err == nil {
+		return nil
+	}
+	// What a sidecar takes that waits for some job is better used by one that is there.
+	if gone, rerr := r.warm.Relieve(ctx); rerr != nil || !gone {
+		return errors.Join(err, rerr)
 	}
 	return e.janitor.Refuse(ctx)
 }

@@ -2,8 +2,6 @@ package runner
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
@@ -31,7 +29,9 @@ type life struct {
 	trace  *trace.Trace
 	up     *uploader
 	status *status.Job
-	reason string // failure_reason, once the job has ended; empty for a success
+	reason string     // failure_reason, once the job has ended; empty for a success
+	input  plan.Input // of which the job was compiled
+	keep   bool       // a sidecar is to be kept for the next such job
 }
 
 // runJob is the life of one job:
@@ -74,7 +74,8 @@ func (r *Runner) runJob(poll, jobs context.Context, e *entry, job *jobapi.Job, s
 			l.log.Error("could not remove everything of the job", "error", err)
 			e.janitor.Left()
 		}
-		l.settle(jobs, run.Stores.Names())
+		settle(jobs, l, run.Stores.Names())
+		keepWarm(poll, l)
 	}
 	if !delivered && poll.Err() == nil {
 		// GitLab is away. The ending lies in the journal, so that stopping the runner need not wait for it for long.
@@ -88,7 +89,7 @@ func (l *life) perform(ctx, steps context.Context) (*executor.Job, error) {
 	if ctx.Err() != nil { // GitLab ended the job before it began
 		return nil, context.Cause(ctx)
 	}
-	compiled, err := l.compile(ctx)
+	compiled, spare, err := l.compileWarm(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +101,7 @@ func (l *life) perform(ctx, steps context.Context) (*executor.Job, error) {
 	l.tellImages(compiled.Plan)
 	run := l.entry.engine.NewJob(compiled.Plan, l.section)
 	defer started(run, l.status)
+	run.Spare, l.keep = spare, compiled.Spare != nil
 	l.offerTerminal(run)
 	if compiled.Services {
 		run.ServiceLog = func(service, fd int) io.WriteCloser {
@@ -123,14 +125,13 @@ func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
 	for _, w := range warnings {
 		l.trace.Warn("%s", w)
 	}
-	var random [8]byte
-	rand.Read(random[:])
-	return plan.Compile(plan.Input{
+	l.input = plan.Input{
 		Job: l.job, Runner: e.config, SystemID: l.SystemID, RunnerHost: l.Host, Slot: l.slot.number, ProjectSlot: l.slot.inside,
-		Random: hex.EncodeToString(random[:]), OwnImage: own, Facts: *facts, Version: l.Version, Revision: l.Revision,
+		Random: random(), OwnImage: own, Facts: *facts, Version: l.Version, Revision: l.Revision,
 		DockerAuth: logins, ServerCA: e.ca, ClientCert: e.cert, ClientKey: e.key, Certificates: dind.CertificateFiles,
 		Cache: l.signer(ctx),
-	})
+	}
+	return plan.Compile(l.input)
 }
 
 // conclude ends the log and writes the ending into the journal.

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"lced-runner/dind"
 	"lced-runner/executor"
 	"lced-runner/internal/config"
 	"lced-runner/internal/janitor"
@@ -47,6 +48,7 @@ type Runner struct {
 	slots   *slots
 	journal *journal.Journal
 	stores  *stores
+	warm    *dind.Pool[*executor.Spare]
 	pollers []*poller // of the present configuration, in its order
 	housed  map[config.Engine]bool
 }
@@ -64,6 +66,7 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 	r := &Runner{
 		connections: connections{Options: o, engines: map[config.Engine]*executor.Engine{}, janitors: map[config.Engine]*janitor.Janitor{}},
 		slots:       newSlots(o.Config.Concurrent), journal: j, housed: map[config.Engine]bool{},
+		warm: dind.NewPool[*executor.Spare](),
 	}
 	r.known = r.knows
 	if r.stores, err = openStores(o.StateDir); err != nil {
@@ -88,7 +91,10 @@ func (r *Runner) Run(poll, jobs context.Context, changes <-chan *config.Config) 
 	defer r.serveTerminals(jobs)()
 	defer context.AfterFunc(jobs, func() { r.Status.Enter(status.Ending) })()
 	var wg sync.WaitGroup
-	begin := sync.OnceFunc(func() { r.sweep(poll); r.recoverJobs(poll, &wg) })
+	begin := sync.OnceFunc(func() {
+		r.sweep(poll, func(e *executor.Engine) []*executor.Spare { return adoptSpares(poll, r, e) })
+		r.recoverJobs(poll, &wg)
+	})
 	if len(r.pollers) > 0 {
 		begin()
 	}
@@ -120,6 +126,9 @@ func (r *Runner) Run(poll, jobs context.Context, changes <-chan *config.Config) 
 		}
 	}
 	wg.Wait()
+	if err := r.warm.Close(context.WithoutCancel(jobs)); err != nil {
+		r.Logger.Warn("could not remove every sidecar that was kept ready; the next start does", "error", err)
+	}
 	return nil
 }
 

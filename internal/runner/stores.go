@@ -73,11 +73,12 @@ func (s *stores) hold(p *executor.Plan) (release func()) {
 
 // settle measures the stores that a job has just had, and removes of all stores of the runner what exceeds the configured
 // size. Nobody waits for it.
-func (l *life) settle(ctx context.Context, used []string) {
+func settle(ctx context.Context, l *life, used []string) {
 	if len(used) == 0 {
 		return
 	}
 	s, e := l.stores, l.entry
+	stock := e.engine.Stock()
 	s.trim.Lock()
 	defer s.trim.Unlock()
 	own, _, err := l.engineFacts(ctx, e)
@@ -86,13 +87,13 @@ func (l *life) settle(ctx context.Context, used []string) {
 		return
 	}
 	measure := func(volume string, at time.Time) storeRecord {
-		size, err := e.engine.Measure(ctx, own, []string{plan.Binary, "helper", "size"}, volume)
+		size, err := stock.Measure(ctx, own, []string{plan.Binary, "helper", "size"}, volume)
 		if err != nil {
 			l.log.Warn("could not measure a project's stored images", "error", err)
 		}
 		return storeRecord{Used: at, Size: size}
 	}
-	found, err := e.engine.Stores(ctx, map[string]string{"com.gitlab.gitlab-runner.runner.id": jobapi.ShortToken(e.config.Token.Reveal())})
+	found, err := stock.Stores(ctx, map[string]string{"com.gitlab.gitlab-runner.runner.id": jobapi.ShortToken(e.config.Token.Reveal())})
 	if err != nil {
 		l.log.Warn("could not look for stored images that nobody uses", "error", err)
 		return
@@ -110,7 +111,7 @@ func (l *life) settle(ctx context.Context, used []string) {
 		all = append(all, dind.Stored{Volume: volume.Name, Size: record.Size, Used: record.Used, Busy: s.isBusy(volume.Store)})
 	}
 	for _, stored := range dind.Surplus(all, int64(e.config.Dind.StorageSizeCap)) {
-		removed, err := e.engine.RemoveStore(ctx, stored.Volume)
+		removed, err := stock.RemoveStore(ctx, stored.Volume)
 		switch {
 		case err != nil:
 			l.log.Warn("could not remove stored images that exceed storage_size_cap", "volume", stored.Volume, "error", err)

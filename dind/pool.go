@@ -1,0 +1,210 @@
+package dind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Spare is a sidecar that was started before a job needs it.
+type Spare interface {
+	// Remove ends it, with all that was made for it.
+	Remove(ctx context.Context) error
+}
+
+// Wanted says for whom a spare is, and what it is like.
+type Wanted struct {
+	Runner string // the spares of one runner are counted together
+	Place  string // the project, slot and kind of ref whose jobs may have it: they share its volumes anyway
+	Form   string // what it is made of; a job that wants another form cannot use it
+}
+
+// Room says how many spares there may be.
+type Room struct {
+	Limit int                                 // of one runner
+	Free  func(context.Context) (bool, error) // whether the machine has memory for one more
+}
+
+// Pool keeps spares ready: at most one for each place, started after a job of that place and from what that job asked for,
+// used by one job and never given back. It decides only; starting and removing is the caller's business. Its methods may be
+// called at once.
+type Pool[S Spare] struct {
+	mu     sync.Mutex
+	kept   map[string]*kept[S] // by place
+	closed bool
+}
+
+// kept is a spare, or one that is being started.
+type kept[S Spare] struct {
+	Wanted
+	since   time.Time
+	started chan struct{} // closed when spare and err are set
+	spare   S
+	err     error
+}
+
+// NewPool is empty.
+func NewPool[S Spare]() *Pool[S] { return &Pool[S]{kept: map[string]*kept[S]{}} }
+
+// Lease takes the spare of a place out of the pool, whatever its form: no other may hold the place's storage while the job
+// runs. It waits for one that is being started, which is never later than starting another.
+func (p *Pool[S]) Lease(ctx context.Context, place string) (spare S, found bool) {
+	p.mu.Lock()
+	k := p.kept[place]
+	delete(p.kept, place)
+	p.mu.Unlock()
+	if k == nil {
+		return spare, false
+	}
+	select {
+	case <-k.started:
+	case <-ctx.Done():
+		// Nobody else knows of it: it goes back, for the next job or for Close.
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.kept[place] = k
+		return spare, false
+	}
+	return k.spare, k.err == nil
+}
+
+// Keep starts a spare for the next job of a place. For it the oldest of the runner go that exceed its limit, and the oldest of
+// all while the machine has too little memory; if it still has then, nothing is started.
+func (p *Pool[S]) Keep(ctx context.Context, want Wanted, room Room, start func(context.Context) (S, error)) error {
+	if err := p.makeRoom(ctx, want, room); err != nil {
+		return err
+	}
+	k := &kept[S]{Wanted: want, since: time.Now(), started: make(chan struct{})}
+	p.mu.Lock()
+	if p.closed || room.Limit == 0 || p.kept[want.Place] != nil || p.count(want.Runner) >= room.Limit {
+		p.mu.Unlock()
+		return nil
+	}
+	p.kept[want.Place] = k
+	p.mu.Unlock()
+	k.spare, k.err = start(ctx)
+	close(k.started)
+	if k.err != nil {
+		p.forget(k)
+		return fmt.Errorf("start a sidecar for the next job: %w", k.err)
+	}
+	return nil
+}
+
+// errNoMemory ends a Keep.
+var errNoMemory = errors.New("the machine has too little free memory to keep a sidecar ready")
+
+func (p *Pool[S]) makeRoom(ctx context.Context, want Wanted, room Room) error {
+	for p.crowded(want, room.Limit) {
+		if gone, err := p.removeOldest(ctx, want.Runner); err != nil || !gone {
+			return err
+		}
+	}
+	if room.Limit == 0 {
+		return nil
+	}
+	for {
+		free, err := room.Free(ctx)
+		if err != nil || free {
+			return err
+		}
+		if gone, err := p.Relieve(ctx); err != nil {
+			return err
+		} else if !gone {
+			return errNoMemory
+		}
+	}
+}
+
+// Relieve removes the spare that is kept the longest; gone tells whether there was one.
+func (p *Pool[S]) Relieve(ctx context.Context) (gone bool, err error) { return p.removeOldest(ctx, "") }
+
+// crowded reports whether one more would be too many.
+func (p *Pool[S]) crowded(want Wanted, limit int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := p.count(want.Runner)
+	return n > 0 && n >= limit && p.kept[want.Place] == nil
+}
+
+func (p *Pool[S]) count(runner string) int {
+	n := 0
+	for _, k := range p.kept {
+		if k.Runner == runner {
+			n++
+		}
+	}
+	return n
+}
+
+// removeOldest removes the spare of a runner, of any runner if that is empty, that is kept the longest.
+func (p *Pool[S]) removeOldest(ctx context.Context, runner string) (gone bool, err error) {
+	p.mu.Lock()
+	var oldest *kept[S]
+	for _, k := range p.kept {
+		if k.ready() && (runner == "" || k.Runner == runner) && (oldest == nil || k.since.Before(oldest.since)) {
+			oldest = k
+		}
+	}
+	if oldest != nil {
+		delete(p.kept, oldest.Place)
+	}
+	p.mu.Unlock()
+	if oldest == nil {
+		return false, nil
+	}
+	return true, oldest.spare.Remove(ctx)
+}
+
+func (k *kept[S]) ready() bool {
+	select {
+	case <-k.started:
+		return k.err == nil
+	default:
+		return false
+	}
+}
+
+func (p *Pool[S]) forget(k *kept[S]) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.kept[k.Place] == k {
+		delete(p.kept, k.Place)
+	}
+}
+
+// Adopt takes over a spare that an earlier process has started, unless the place has one or the runner enough; adopted tells.
+func (p *Pool[S]) Adopt(want Wanted, since time.Time, limit int, spare S) (adopted bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.kept[want.Place] != nil || p.count(want.Runner) >= limit {
+		return false
+	}
+	k := &kept[S]{Wanted: want, since: since, started: make(chan struct{}), spare: spare}
+	close(k.started)
+	p.kept[want.Place] = k
+	return true
+}
+
+// Close removes all that is kept, and keeps nothing any more.
+func (p *Pool[S]) Close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	all := p.kept
+	p.kept = map[string]*kept[S]{}
+	p.mu.Unlock()
+	var errs []error
+	for _, k := range all {
+		select {
+		case <-k.started:
+		case <-ctx.Done():
+			return errors.Join(append(errs, context.Cause(ctx))...)
+		}
+		if k.err == nil {
+			errs = append(errs, k.spare.Remove(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,107 @@
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"strings"
+
+	"lced-runner/dind"
+	"lced-runner/executor"
+	"lced-runner/internal/config"
+	"lced-runner/internal/janitor"
+	"lced-runner/internal/plan"
+	"lced-runner/jobapi"
+)
+
+// compileWarm compiles the job. If a sidecar was kept for it that fits, the plan has the names with which that was made. One
+// that does not fit is returned too: it has to go before the job's own starts.
+func (l *life) compileWarm(ctx context.Context) (*plan.Compiled, *executor.Spare, error) {
+	compiled, err := l.compile(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	stored := false
+	for _, s := range compiled.Plan.Services {
+		stored = stored || s.Store != nil
+	}
+	if compiled.Spare == nil && !stored {
+		return compiled, nil, nil // what is kept does not concern the job
+	}
+	spare, found := l.warm.Lease(ctx, plan.Place(l.input))
+	if !found {
+		return compiled, nil, nil
+	}
+	if compiled.Spare != nil && compiled.Spare.Services[0].Form == spare.Form {
+		l.input.Random, l.input.Network = spare.Name[strings.LastIndex(spare.Name, "-")+1:], spare.Network()
+		compiled, err = plan.Compile(l.input)
+	}
+	return compiled, spare, err
+}
+
+// keepWarm starts a sidecar for the next job that is like this one. Nobody waits for it.
+func keepWarm(ctx context.Context, l *life) {
+	if !l.keep || ctx.Err() != nil {
+		return
+	}
+	in := l.input
+	in.Random, in.Cache = random(), nil
+	in.Network = "lced-" + in.Random // the job that it is for has no number yet
+	compiled, err := plan.Compile(in)
+	if err != nil || compiled.Spare == nil {
+		return
+	}
+	want := dind.Wanted{Runner: jobapi.ShortToken(in.Runner.Token.Reveal()), Place: plan.Place(in), Form: compiled.Spare.Services[0].Form}
+	err = l.warm.Keep(ctx, want, l.entry.room(), func(ctx context.Context) (*executor.Spare, error) {
+		spare, err := l.entry.engine.StartSpare(ctx, compiled.Spare)
+		if err == nil {
+			l.log.Debug("a sidecar is kept ready for the next job of the project", "container", executor.SpareName(spare.Name))
+		}
+		return spare, err
+	})
+	if err != nil && ctx.Err() == nil {
+		l.log.Warn("the next job gets a sidecar that starts with it", "error", err)
+	}
+}
+
+// random are 16 hex digits, which make the names of a job's things unique.
+func random() string {
+	var digits [8]byte
+	rand.Read(digits[:])
+	return hex.EncodeToString(digits[:])
+}
+
+// room is how many sidecars the configuration lets the runner keep.
+func (e *entry) room() dind.Room {
+	limit := int(e.config.Dind.Warm)
+	if e.config.Dind.Warm == config.WarmAuto {
+		if limit = e.global.Concurrent; e.config.Limit > 0 {
+			limit = min(limit, e.config.Limit)
+		}
+	}
+	return dind.Room{Limit: limit, Free: func(context.Context) (bool, error) {
+		free, err := janitor.Memory()
+		return free >= int64(e.config.Dind.WarmFreeMemory), err
+	}}
+}
+
+// adoptSpares takes over the sidecars that an earlier process kept and that the configuration still wants. The others go.
+func adoptSpares(ctx context.Context, r *Runner, engine *executor.Engine) []*executor.Spare {
+	spares, err := engine.Spares(ctx)
+	if err != nil {
+		r.Logger.Warn("sidecars that an earlier runner kept ready are not used", "error", err)
+	}
+	var adopted []*executor.Spare
+	for _, s := range spares {
+		for _, p := range r.pollers {
+			e := p.entry()
+			want := dind.Wanted{Runner: s.Runner, Place: s.Place, Form: s.Form}
+			if e.engine == engine && jobapi.ShortToken(e.config.Token.Reveal()) == s.Runner && r.warm.Adopt(want, s.Since, e.room().Limit, s) {
+				adopted = append(adopted, s)
+				r.Logger.Info("a sidecar that an earlier runner kept ready is used", "container", executor.SpareName(s.Name))
+				break
+			}
+		}
+	}
+	return adopted
+}
