@@ -40,7 +40,8 @@ func newLogger(w io.Writer, g *globals, c *config.Config) (*slog.Logger, *operat
 func (o *operatorLog) adopt(c *config.Config) error {
 	level := c.Level()
 	if o.flags.logLevel != "" {
-		if err := level.UnmarshalText([]byte(o.flags.logLevel)); err != nil {
+		var known bool
+		if level, known = config.LevelOf(o.flags.logLevel); !known {
 			return fmt.Errorf("log level %q is unknown: use debug, info, warn or error", o.flags.logLevel)
 		}
 	}

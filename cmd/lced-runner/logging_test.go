@@ -42,9 +42,18 @@ func TestLogFollowsTheConfiguration(t *testing.T) {
 	if got := line(); got != "" {
 		t.Errorf("a level above info lets %q through", got)
 	}
+	flags.logLevel = "Fatal" // a word of gitlab-runner's
+	adopt()
+	if got := line(); got != "" {
+		t.Errorf("the level of the flag lets %q through", got)
+	}
 	flags.logFormat, flags.logLevel = "text", "debug"
 	adopt()
 	if got := line(); !strings.Contains(got, `level=INFO msg="taking jobs" runners=2`) {
 		t.Errorf("flags: %q", got)
+	}
+	flags.logLevel = "loud"
+	if err := output.adopt(c); err == nil {
+		t.Error("an unknown level is no error")
 	}
 }

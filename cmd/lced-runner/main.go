@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 )
@@ -61,7 +62,8 @@ func newRoot() *cobra.Command {
 		return nil
 	}
 	flags := root.PersistentFlags()
-	flags.BoolVar(&g.debug, "debug", os.Getenv("RUNNER_DEBUG") == "true" || os.Getenv("RUNNER_DEBUG") == "1", "log everything (RUNNER_DEBUG)")
+	debug, _ := strconv.ParseBool(os.Getenv("RUNNER_DEBUG"))
+	flags.BoolVar(&g.debug, "debug", debug, "log everything (RUNNER_DEBUG)")
 	flags.StringVarP(&g.logLevel, "log-level", "l", os.Getenv("LOG_LEVEL"), "debug, info, warn or error; beats the configuration (LOG_LEVEL)")
 	flags.StringVar(&g.logFormat, "log-format", os.Getenv("LOG_FORMAT"), "runner, text or json; beats the configuration (LOG_FORMAT)")
 	root.AddCommand(newRun(&g), newExec(&g), newLint(), newStatus(), newHealthCheck(), newVersion(), newHelper())

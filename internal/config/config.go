@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -52,15 +53,18 @@ func (c *Config) Usable() bool {
 	return c != nil && slices.ContainsFunc(c.Runners, func(r Runner) bool { return r.Disabled == "" })
 }
 
-// Level is LogLevel as slog knows it. fatal and panic show errors only, as nothing of ours is more important.
+// Level is LogLevel as slog knows it.
 func (c *Config) Level() slog.Level {
-	switch c.LogLevel {
-	case "debug":
-		return slog.LevelDebug
-	case "warn", "warning":
-		return slog.LevelWarn
-	case "error", "fatal", "panic":
-		return slog.LevelError
-	}
-	return slog.LevelInfo
+	level, _ := LevelOf(c.LogLevel)
+	return level
+}
+
+// LevelOf is the level of a word of log_level, in any case; false where it is none. fatal and panic show errors only, as
+// nothing of ours is more important.
+func LevelOf(word string) (slog.Level, bool) {
+	level, known := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn,
+		"error": slog.LevelError, "fatal": slog.LevelError, "panic": slog.LevelError,
+	}[strings.ToLower(word)]
+	return level, known
 }
