@@ -93,9 +93,14 @@ func (s containers) look(ctx context.Context, image string, command []string, ne
 
 // once runs a command in a short container of our own image and returns its stdout.
 func (s containers) once(ctx context.Context, image string, command []string, network string, binds ...string) ([]byte, error) {
+	return runOnce(ctx, s, image, command, &container.HostConfig{NetworkMode: container.NetworkMode(network), Binds: binds, LogConfig: logConfig()})
+}
+
+// runOnce is once for a container that is not an ordinary one.
+func runOnce(ctx context.Context, s containers, image string, command []string, host *container.HostConfig) ([]byte, error) {
 	created, err := s.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config:     &container.Config{Image: image, Entrypoint: command[:1], Cmd: command[1:], Labels: map[string]string{LabelOwner: s.owner}, AttachStdout: true, AttachStderr: true},
-		HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(network), Binds: binds, LogConfig: logConfig()},
+		HostConfig: host,
 	})
 	if err != nil {
 		return nil, err

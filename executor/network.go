@@ -23,7 +23,7 @@ type networks struct {
 func (n networks) create(ctx context.Context, spec *Network, labels map[string]string) error {
 	opts := client.NetworkCreateOptions{Driver: "bridge", Labels: typed(labels, "network"), Options: map[string]string{}}
 	if spec.MTU > 0 {
-		opts.Options["com.docker.network.driver.mtu"] = strconv.Itoa(spec.MTU)
+		opts.Options[optionMTU] = strconv.Itoa(spec.MTU)
 	}
 	if spec.IPv6 {
 		opts.EnableIPv6 = &spec.IPv6
@@ -102,3 +102,6 @@ func (n networks) remove(ctx context.Context, name string) error {
 	}
 	return nil
 }
+
+// optionMTU is the bridge driver's option for the MTU of a network.
+const optionMTU = "com.docker.network.driver.mtu"

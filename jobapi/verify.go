@@ -14,6 +14,7 @@ type Verified struct {
 	ID             int64     // 0 from servers before 15
 	Token          Secret    // the token itself
 	TokenExpiresAt time.Time // zero: never
+	Now            time.Time // the server's clock when it answered, to the second; zero if it does not say
 }
 
 // Verify asks whether the runner's token is valid, and introduces this runner with its features. Only an error with
@@ -43,6 +44,7 @@ func (c *Client) Verify(ctx context.Context) (Verified, error) {
 	if err != nil {
 		return Verified{}, fmt.Errorf("verify the runner token: %w", err)
 	}
+	v.Now, _ = http.ParseTime(a.header.Get("Date"))
 	return v, nil
 }
 

@@ -41,6 +41,7 @@ func newHelper() *cobra.Command {
 		&cobra.Command{Use: "size PATH", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
 			return helper.Size(args[0], os.Stdout)
 		}},
+		&cobra.Command{Use: "look [NAME...]", RunE: func(cmd *cobra.Command, names []string) error { return helper.Look(cmd.Context(), names, os.Stdout) }},
 		&cobra.Command{Use: "remove PATH", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
 			if err := os.Remove(args[0]); err != nil && !os.IsNotExist(err) {
 				return fmt.Errorf("remove a stale socket: %w", err)

@@ -6,6 +6,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"lced-runner/internal/config"
+	"lced-runner/jobapi"
 )
 
 // dockerConfig is the part of docker's config.json that holds logins.
@@ -127,4 +130,13 @@ func parent(path string) string {
 		return ""
 	}
 	return path[:i]
+}
+
+// Login is the login for an image of a runner outside of a job, as the engine wants it, and where it comes from; both are
+// empty without one. dockerAuth is docker's config.json. The warnings are about logins that cannot be read.
+func Login(r *config.Runner, image string, dockerAuth []byte) (auth, source string, warnings []string) {
+	in := Input{Job: &jobapi.Job{}, Runner: r, DockerAuth: dockerAuth}
+	c := &compiler{Input: in, vars: newVariables(in, names{})}
+	auth, source = credentialsFor(c, image)
+	return auth, source, c.warnings
 }

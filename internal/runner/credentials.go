@@ -18,11 +18,11 @@ import (
 // helperTimeout bounds one call of a credential helper.
 const helperTimeout = 30 * time.Second
 
-// dockerLogins is docker's config.json with the logins that credential helpers keep written into its auths, which is the
+// DockerLogins is docker's config.json with the logins that credential helpers keep written into its auths, which is the
 // only part that package plan reads: docker-credential-<name> is asked for each registry of credHelpers, and for all that
 // the one of credsStore lists. A helper that is missing, as in the runner's own image, is a warning; one whose name is a
 // path is an error. It is asked for every job, since the logins of cloud registries last for hours only.
-func dockerLogins(ctx context.Context, config []byte) (merged []byte, warnings []string, err error) {
+func DockerLogins(ctx context.Context, config []byte) (merged []byte, warnings []string, err error) {
 	var c struct {
 		CredsStore  string            `json:"credsStore"`
 		CredHelpers map[string]string `json:"credHelpers"`

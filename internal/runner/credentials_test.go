@@ -35,7 +35,7 @@ esac`)
 		{"missing", `{"auths":{"a.example.com":{"auth":"eDp5"}},"credHelpers":{"b.example.com":"nobody-has"}}`, `{"a.example.com":{"auth":"eDp5"}}`, "docker-credential-nobody-has is not in the runner's PATH"},
 		{"failing", `{"credHelpers":{"b.example.com":"broken"}}`, `{}`, "no login for b.example.com: docker-credential-broken get: exit status 1"},
 	} {
-		merged, warnings, err := dockerLogins(t.Context(), []byte(tt.config))
+		merged, warnings, err := DockerLogins(t.Context(), []byte(tt.config))
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
@@ -53,7 +53,7 @@ esac`)
 		}
 	}
 	for _, config := range []string{`{"credsStore":"../evil"}`, `{"credHelpers":{"b.example.com":"/bin/evil"}}`} {
-		_, _, err := dockerLogins(t.Context(), []byte(config))
+		_, _, err := DockerLogins(t.Context(), []byte(config))
 		if _, ok := errors.AsType[*plan.ConfigError](err); !ok {
 			t.Errorf("%s: error %v", config, err)
 		}

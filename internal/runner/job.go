@@ -118,7 +118,7 @@ func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	logins, warnings, err := dockerLogins(ctx, l.DockerAuth)
+	logins, warnings, err := DockerLogins(ctx, l.DockerAuth)
 	if err != nil {
 		return nil, err
 	}
