@@ -2,8 +2,14 @@ package jobapi
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -238,4 +244,36 @@ func TestRequestAtOnce(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// TestRequestOverTLS: the job knows the request that brought it, and the certificates of who sent it.
+func TestRequestOverTLS(t *testing.T) {
+	t.Parallel()
+	var id string
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id = r.Header.Get("X-Request-Id")
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusCreated)
+		io.WriteString(w, `{"id": 7, "token": "glcbt-1"}`)
+	}))
+	defer server.Close()
+	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, own, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client, err := New(Options{URL: server.URL, Token: "glrt-1", TLSCAFile: ca})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err := client.Request(t.Context(), Ask{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if job.RequestID == "" || job.RequestID != id {
+		t.Errorf("request %q, want %q", job.RequestID, id)
+	}
+	if string(job.ServerChain) != string(own) {
+		t.Errorf("chain:\n%s, want\n%s", job.ServerChain, own)
+	}
 }

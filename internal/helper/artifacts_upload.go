@@ -19,6 +19,8 @@ type Upload struct {
 	Artifacts []Artifact `json:"artifacts"`
 	// CompressionLevel is ARTIFACT_COMPRESSION_LEVEL.
 	CompressionLevel string `json:"compression_level,omitempty"`
+	// Provenance, if set, is told in a file that is added to each zip archive.
+	Provenance *Provenance `json:"provenance,omitempty"`
 }
 
 // Artifact is one archive or report. Its name and globs are as the job has them: variables are expanded here, with those that
@@ -60,6 +62,11 @@ func (s artifacts) uploadOne(ctx context.Context, a Artifact, level archive.Leve
 	if len(files) == 0 {
 		warning(s.out, "No files to upload")
 		return nil
+	}
+	if s.Upload.Provenance != nil && a.Format == "zip" {
+		if files, err = s.addProvenance(ctx, s.fileName(a), files); err != nil {
+			return fmt.Errorf("provenance: %w", err)
+		}
 	}
 	u := jobapi.Upload{Format: a.Format, Type: a.Type, ExpireIn: a.ExpireIn, Retry: s.retrying}
 	var write func(io.Writer) error

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"strings"
+
 	"lced-runner/executor"
 	"lced-runner/internal/helper"
 	"lced-runner/jobapi"
@@ -38,7 +40,7 @@ func makeDownload(c *compiler) *helper.Download {
 func makeUpload(c *compiler, when executor.When) *helper.Upload {
 	u := &helper.Upload{
 		GitLab: gitlabOf(c), JobID: c.Job.ID, Token: c.Job.Token,
-		CompressionLevel: c.vars.get("ARTIFACT_COMPRESSION_LEVEL"),
+		CompressionLevel: c.vars.get("ARTIFACT_COMPRESSION_LEVEL"), Provenance: provenanceOf(c),
 	}
 	for _, a := range c.Job.Artifacts {
 		if !runsWhen(a.When, when) {
@@ -56,6 +58,25 @@ func makeUpload(c *compiler, when executor.When) *helper.Upload {
 		return nil
 	}
 	return u
+}
+
+// provenanceOf is what a job's archives say of where they come from, where it wants that.
+func provenanceOf(c *compiler) *helper.Provenance {
+	if !c.bool("RUNNER_GENERATE_ARTIFACTS_METADATA", false) {
+		return nil
+	}
+	if v := c.vars.get("SLSA_PROVENANCE_SCHEMA_VERSION"); v != "" && v != "v1" {
+		c.warn("SLSA_PROVENANCE_SCHEMA_VERSION is %q: this runner writes v1", v)
+	}
+	source := strings.TrimSuffix(repoURL(c), ".git")
+	p := &helper.Provenance{
+		Builder: source + "/-/runners/" + c.vars.get("CI_RUNNER_ID"), Version: c.Version, Source: source, Commit: c.Job.GitInfo.SHA,
+		EntryPoint: c.Job.JobInfo.Name, Runner: c.Runner.Name, Architecture: strings.TrimPrefix(c.Facts.Platform, "linux/"), Started: c.Started,
+	}
+	for _, v := range c.Job.Variables {
+		p.Parameters = append(p.Parameters, v.Key)
+	}
+	return p
 }
 
 // runsWhen tells whether something with this when: belongs to the stage after a success or a failure (job-api contract 7.5).

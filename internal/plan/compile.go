@@ -25,6 +25,7 @@ type Input struct {
 	RunnerHost  string // host name of the runner, for the log
 	Slot        int    // CI_CONCURRENT_ID: lowest free number among the runner's jobs
 	ProjectSlot int    // CI_CONCURRENT_PROJECT_ID: the same among the project's jobs
+	Started     time.Time
 	Random      string // 16 hex digits that make this job's names unique
 	Network     string // name of the job's network; empty: gitlab-runner's for this job
 	OwnImage    string // id of the runner's own image

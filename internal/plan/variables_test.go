@@ -145,3 +145,23 @@ func TestMasks(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestServerCertificates: scripts get the configured authority, else what GitLab's own connection showed.
+func TestServerCertificates(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ configured, seen, want string }{{"", "", ""}, {"", "chain", "chain"}, {"configured", "chain", "configured"}} {
+		in := testInput()
+		in.Job.ServerChain = []byte(tt.seen)
+		if tt.seen == "" {
+			in.Job.ServerChain = nil
+		}
+		if tt.configured != "" {
+			in.ServerCA = []byte(tt.configured)
+		}
+		got := ""
+		newVariables(in, newNames(in)).files(func(name, content string) { got = name + " " + content })
+		if want := strings.TrimSpace("CI_SERVER_TLS_CA_FILE " + tt.want); got != want && tt.want != "" || tt.want == "" && got != "" {
+			t.Errorf("%+v: got %q", tt, got)
+		}
+	}
+}

@@ -197,6 +197,7 @@ good: {script: [touch file], artifacts: {paths: [file], when: on_failure}}
 bad: {script: [touch file, exit 4], artifacts: {paths: [file]}}
 wanted: {script: [touch file, exit 4], artifacts: {paths: [file], when: on_failure}}
 always: {script: [touch file, exit 4], artifacts: {paths: [file], when: always}}
+told: {script: [touch file], artifacts: {paths: [file]}, variables: {RUNNER_GENERATE_ARTIFACTS_METADATA: "true"}}
 nothing: {script: ["true"], artifacts: {paths: [none, /etc/passwd, ../x]}}
 named:
   script: ['echo "FLAVOUR=sweet" >>"$GITLAB_ENV"', 'touch "$CI_JOB_NAME.txt"']
@@ -206,6 +207,8 @@ named:
 	w.check(e, "bad", lacks(fails("script_failure", 4), "Uploading artifacts"))
 	w.check(e, "wanted", fails("script_failure", 4, "Uploading artifacts for failed job", "201 Created"))
 	w.check(e, "always", fails("script_failure", 4, "Uploading artifacts for failed job", "201 Created"))
+	w.check(e, "told", succeeds("Generating provenance metadata artifacts-metadata.json..."))
+	wantEntries(t, w.entries(e["told"].ID), "artifacts-metadata.json", "file")
 	w.check(e, "nothing", lacks(succeeds("WARNING: none: no matching files. Ensure that the artifact path is relative to the working directory",
 		"outside build directory", "No files to upload"), "201 Created"))
 	w.check(e, "named", succeeds("named.t*: found 1 matching artifact files and directories\n"))

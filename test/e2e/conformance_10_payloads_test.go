@@ -59,8 +59,11 @@ func TestConformance_10_Payloads(t *testing.T) {
 func TestConformance_10_Features(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
-	j, log := w.run(with(job("true"), "GIT_STRATEGY=none"))
+	j, log := w.run(with(job("true"), "GIT_STRATEGY=none", "FF_LOG_IMAGES_CONFIGURED_FOR_JOB=true"))
 	succeeds()(t, ending{j, log})
+	if text := w.log.String(); !strings.Contains(text, "images of the job") || !strings.Contains(text, "busybox:latest") {
+		t.Errorf("the runner's log does not name the images of the job:\n%s", text)
+	}
 	want := map[string]bool{}
 	for _, name := range strings.Fields(`variables image services service_variables service_multiple_aliases image_executor_opts service_executor_opts
 		artifacts upload_multiple_artifacts upload_raw_artifacts artifacts_exclude cache fallback_cache_keys refspecs masking raw_variables multi_build_steps
