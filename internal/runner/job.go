@@ -127,11 +127,7 @@ func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
 	}
 	l.input = plan.Input{
 		Job: l.job, Runner: e.config, SystemID: l.SystemID, RunnerHost: l.Host, Slot: l.slot.number, ProjectSlot: l.slot.inside,
-<<<<<<< HEAD
-		Random: random(), OwnImage: own, Facts: *facts, Version: l.Version, Revision: l.Revision,
-=======
-		Started: l.record.Received, Random: hex.EncodeToString(random[:]), OwnImage: own, Facts: *facts, Version: l.Version, Revision: l.Revision,
->>>>>>> 8903e85 (helper: archives tell where they come from, for jobs with RUNNER_GENERATE_ARTIFACTS_METADATA)
+		Started: l.record.Received, Random: random(), OwnImage: own, Facts: *facts, Version: l.Version, Revision: l.Revision,
 		DockerAuth: logins, ServerCA: e.ca, ClientCert: e.cert, ClientKey: e.key, Certificates: dind.CertificateFiles,
 		Cache: l.signer(ctx),
 	}
