@@ -17,7 +17,7 @@ import (
 )
 
 // TestCompose starts the runner as the notes do: deploy/compose.yaml, a directory tree beside it, and a config.toml in
-// which only url and token were filled in.
+// which only url and token were filled in. Then it is reloaded, drained, replaced and stopped as its README says.
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	w := prepareWorld(t, nil)
@@ -56,9 +56,39 @@ func TestCompose(t *testing.T) {
 	}
 	wantTexts(t, log, "Using helper image: "+w.inspect(id).Image)
 
-	compose("stop", "--timeout", "60")
-	if s := w.inspect(id).State; s.ExitCode != 0 {
-		t.Errorf("the stopped runner's exit code is %d", s.ExitCode)
+	docker := func(args ...string) string { return command(t, "", "docker", args...) }
+	logs := func(texts ...string) {
+		awaitSaid(t, func() string { return compose("logs", "--no-color") }, texts...)
+	}
+	wantTexts(t, docker("exec", id, "gitlab-runner", "health-check", "--ready"), "running, 0 of ")
+	w.writeConfig("concurrent = \n")
+	compose("kill", "-s", "HUP", "gitlab-runner")
+	logs("SIGHUP: reading the configuration again", "the new configuration is refused, the old one stays", "config.toml:1:")
+	w.writeConfig(strings.Replace(w.notesConfig("config-3.toml"), "concurrent = ", "check_interval = 1\nconcurrent = 1", 1))
+	compose("kill", "-s", "HUP", "gitlab-runner")
+	logs("the new configuration is in use")
+
+	// Drained with a job: it ends well before the container does, which then stays down.
+	long := w.submit(job("echo began", "sleep 5", "echo done"))
+	w.awaitLog(long, "\nbegan\n")
+	docker("update", "--restart=no", id)
+	docker("kill", "-s", "SIGQUIT", id)
+	if code := strings.TrimSpace(docker("wait", id)); code != "0" {
+		t.Errorf("the drained runner's exit code is %s", code)
+	}
+	j, log = w.await(long)
+	wantSuccess(t, j, log, "\ndone\n")
+
+	compose("up", "-d", "--force-recreate")
+	next := strings.TrimSpace(compose("ps", "-q", "gitlab-runner"))
+	if next == id {
+		t.Error("the container was not replaced")
+	}
+	j, log = w.run(job("true"))
+	wantSuccess(t, j, log)
+	docker("stop", "--time", "60", next)
+	if s := w.inspect(next).State; s.ExitCode != 0 || s.Running {
+		t.Errorf("the stopped runner's state is %s, exit code %d", s.Status, s.ExitCode)
 	}
 }
 

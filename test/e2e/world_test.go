@@ -231,14 +231,26 @@ func (w *world) awaitUp() {
 // awaitSaid waits until the log of the present runner process has all of these texts, or the process has ended.
 func (w *world) awaitSaid(texts ...string) {
 	w.t.Helper()
+	awaitSaid(w.t, func() string {
+		if len(w.exited) > 0 {
+			return strings.Join(texts, "\n")
+		}
+		return w.log.String()[w.begun:]
+	}, texts...)
+}
+
+// awaitSaid waits until a log that grows has all of these texts.
+func awaitSaid(t *testing.T, log func() string, texts ...string) {
+	t.Helper()
+	missing := slices.Clone(texts)
 	for late := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		log := w.log.String()[w.begun:]
-		texts = slices.DeleteFunc(texts, func(text string) bool { return strings.Contains(log, text) })
-		if len(texts) == 0 || len(w.exited) > 0 {
+		text := log()
+		missing = slices.DeleteFunc(missing, func(one string) bool { return strings.Contains(text, one) })
+		if len(missing) == 0 {
 			return
 		}
 		if time.Now().After(late) {
-			w.t.Fatalf("the runner does not say %q\n%s", texts, log)
+			t.Fatalf("the runner does not say %q\n%s", missing, text)
 		}
 	}
 }
