@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -91,6 +92,22 @@ func dindConflicts(p *problems, r *Runner, n *node) {
 			p.warn(line, "runners.docker.services", "%s is not started in jobs that use the socket of the host's engine, which volumes mounts: keep one of them", s.Name)
 		case !privileged && !r.Dind.Privileged && d.Runtime != "sysbox-runc":
 			p.warn(line, "runners.docker.services", "%s needs to be privileged: set privileged = true in [runners.dind], which leaves the job's own container unprivileged", s.Name)
+		}
+	}
+}
+
+// flagNotes tells of feature flags that change nothing; n is their table.
+func flagNotes(p *problems, flags map[string]bool, n *node) {
+	known, ignored := FeatureFlags(), ignoredFlags()
+	for _, e := range n.entries {
+		f, isKnown := known[e.key]
+		switch key := "runners.feature_flags." + e.key; {
+		case isKnown && f.Fixed != "" && flags[e.key] != f.Usual:
+			p.warn(e.line, key, "changes nothing: %s", f.Fixed)
+		case !isKnown && ignored[e.key] != "":
+			p.warn(e.line, key, "is accepted and ignored: %s", ignored[e.key])
+		case !isKnown:
+			p.unknown(e.line, key, nearest(e.key, slices.Collect(maps.Keys(known))))
 		}
 	}
 }

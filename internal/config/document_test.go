@@ -3,6 +3,7 @@ package config
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -67,6 +68,14 @@ func documented() map[string]string {
 		}
 	}
 	tables := map[string]string{"no effect": "| key | why |\n|---|---|\n" + strings.Join(ignored, "\n") + "\n"}
+	tables["feature flags"] = "| flag | usual | when it is true |\n|---|---|---|\n"
+	for _, name := range slices.Sorted(maps.Keys(FeatureFlags())) {
+		f := FeatureFlags()[name]
+		if f.Fixed != "" {
+			f.Doc = "nothing changes: " + f.Fixed
+		}
+		tables["feature flags"] += fmt.Sprintf("| `%s` | %t | %s |\n", name, f.Usual, f.Doc)
+	}
 	for name, lines := range rows {
 		tables[name] = "| key | value | default | what it does |\n|---|---|---|---|\n" + strings.Join(lines, "\n") + "\n"
 	}

@@ -11,10 +11,19 @@ func hint(fields []field, path, key string) string {
 			return "it belongs to " + tableName(k.Path[:cut])
 		}
 	}
-	best, distance := "", 3
+	var keys []string
 	for _, f := range fields {
-		if d := editDistance(strings.ToLower(key), strings.ToLower(f.key)); d < distance && d < len(f.key)/2 {
-			best, distance = f.key, d
+		keys = append(keys, f.key)
+	}
+	return nearest(key, keys)
+}
+
+// nearest says which of the names a misspelt one may have meant.
+func nearest(key string, names []string) string {
+	best, distance := "", 3
+	for _, name := range names {
+		if d := editDistance(strings.ToLower(key), strings.ToLower(name)); d < distance && d < len(name)/2 {
+			best, distance = name, d
 		}
 	}
 	if best != "" {

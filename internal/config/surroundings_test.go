@@ -15,7 +15,7 @@ func TestOneBadRunner(t *testing.T) {
 		t.Fatalf("config %v, error %v: want both", c, err)
 	}
 	for _, r := range c.Runners {
-		if (r.Disabled == "") != (r.Name == "good") {
+		if (r.Disabled == "") != (r.Name == "good" || r.Name == "flags") {
 			t.Errorf("runner %s is disabled by %q", r.Name, r.Disabled)
 		}
 		if r.RawToken == "" {

@@ -79,6 +79,9 @@ func (p *problems) validateRunner(r *Runner, n *node) {
 	}
 	p.volumes(r.Docker.Volumes, docker.child("volumes"))
 	p.conflicts(r, docker)
+	if table := n.child("feature_flags"); table != nil {
+		flagNotes(p, r.FeatureFlags, table)
+	}
 	if table := n.child("cache"); table != nil {
 		if why := r.Cache.Unusable(); why != "" {
 			p.warn(table.line, "runners.cache", "is not used, caches are kept on this machine: %s", why)
