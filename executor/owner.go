@@ -35,13 +35,19 @@ func changeOwner(ctx context.Context, j *Job) error {
 	on := j.engine.containers
 	code, err := on.exec(ctx, j.shell.id, []string{"sh", "-c", `echo "$(id -u):$(id -g)"`}, nil, &out, io.Discard)
 	ids := strings.TrimSpace(out.String())
-	if err != nil || code != 0 || len(strings.Trim(ids, "0123456789:")) > 0 || len(ids) < len("0:0") {
-		return fmt.Errorf("ask for its ids: %q, exit code %d, %w", ids, code, err)
+	switch {
+	case err != nil:
+		return err
+	case code != 0 || len(strings.Trim(ids, "0123456789:")) > 0 || len(ids) < len("0:0"):
+		return fmt.Errorf("its image does not tell the ids of its user (id -u, id -g): %q, exit code %d", ids, code)
 	}
 	command := append(append([]string{}, j.plan.Helper.Own...), ids)
 	code, err = on.exec(ctx, j.helper, append(command, j.plan.Owned...), nil, io.Discard, &said)
-	if err != nil || code != 0 {
-		return fmt.Errorf("exit code %d: %s %w", code, strings.TrimSpace(said.String()), err)
+	switch {
+	case err != nil:
+		return err
+	case code != 0:
+		return fmt.Errorf("%s ended with exit code %d: %s", strings.Join(j.plan.Helper.Own, " "), code, strings.TrimSpace(said.String()))
 	}
 	return nil
 }

@@ -172,7 +172,9 @@ func (s *shell) interrupt(ctx context.Context) {
 	if s.nativeStop {
 		// The engine kills it after the grace.
 		grace := int(termGrace / time.Second)
-		_, _ = s.on.docker.ContainerStop(context.WithoutCancel(ctx), s.id, client.ContainerStopOptions{Timeout: &grace})
+		ctx, cancel := steady(ctx)
+		defer cancel()
+		_, _ = s.on.docker.ContainerStop(ctx, s.id, client.ContainerStopOptions{Timeout: &grace})
 		return
 	}
 	// A container that has ended meanwhile answers 409, one without sh fails: the kill below covers both.

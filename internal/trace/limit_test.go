@@ -69,8 +69,8 @@ func TestLimit(t *testing.T) {
 func FuzzLimit(f *testing.F) {
 	f.Add("1234567€abc", uint8(9), []byte{0, 3})
 	f.Add("\U0001F600\U0001F600\xf0\x9f", uint8(7), []byte{1})
+	path := filepath.Join(f.TempDir(), "log")
 	f.Fuzz(func(t *testing.T, text string, limit uint8, sizes []byte) {
-		path := filepath.Join(t.TempDir(), "log")
 		max := int64(limit) + 1
 		got := limited(t, path, text, max, sizes)
 		if int64(len(text)) < max {
