@@ -204,8 +204,8 @@ func dindEffects() []effect {
 		{key: "runners.dind.args", value: `["--debug"]`, with: "privileged = true\n", job: docker, plan: true, want: `"--debug"`},
 		{key: "runners.dind.storage", value: `"project"`, with: "privileged = true\n", job: docker, plan: true, want: "/var/lib/docker"},
 		{key: "runners.dind.storage_size_cap", shown: "dind/storage_test.go TestSurplus"},
-		{key: "runners.dind.warm", soon: true},
-		{key: "runners.dind.warm_free_memory", soon: true},
+		{key: "runners.dind.warm", shown: "test/e2e/warm_test.go TestWarm"},
+		{key: "runners.dind.warm_free_memory", shown: "test/e2e/warm_test.go TestWarm"},
 		{key: "runners.dind.wait_timeout", value: `"77s"`, with: "privileged = true\n", job: docker, plan: true, want: `"Timeout": "1m17s"`},
 	}
 }

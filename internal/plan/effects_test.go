@@ -28,7 +28,6 @@ type effect struct {
 	refused  string // or: a job is refused with this text
 	disabled string // or: the runner takes no jobs, for this reason
 	shown    string // or: file and test that show it, since it is not about one job
-	soon     bool   // or: it is read only, as the README's list of what is not there yet says
 }
 
 const effectJob = `{
@@ -72,7 +71,6 @@ func (e effect) check(t *testing.T) {
 	without := e
 	without.value = ""
 	switch {
-	case e.soon:
 	case e.shown != "":
 		file, test, _ := strings.Cut(e.shown, " ")
 		source, err := os.ReadFile("../../" + file)
