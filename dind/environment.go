@@ -73,6 +73,7 @@ func (w *wiring) sidecarEnv(s *Sidecar, isMain bool) {
 	if w.tls && w.setup.Certs == nil {
 		s.Env["DOCKER_TLS_SAN"] = subjectAltNames(w.names())
 	}
+	proxyEnv(w, s)
 	if isMain && w.host.socket != "" {
 		s.Env["DOCKER_HOST"] = "unix://" + w.host.socket
 	} else if own := parseEndpoint(w.service(*s).Variables["DOCKER_HOST"]); own.socket != "" {

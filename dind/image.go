@@ -1,6 +1,7 @@
 package dind
 
 import (
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,21 @@ func IsDind(image string) bool {
 	major, _, _ := strings.Cut(tagWords[0], ".")
 	n, err := strconv.Atoi(major)
 	return err != nil || n >= firstDaemonMajor
+}
+
+// OnlySaysDind says whether an image is taken for a docker daemon by the word "dind" alone, so that a look at it has to tell:
+// see [KeepsContract].
+func OnlySaysDind(image string) bool { return IsDind(image) && !HasDockerCLI(image) }
+
+// KeepsContract says whether a container of an image will be the daemon of the official image: it is made from that, which
+// its volumes tell whatever its entrypoint does first, or its entrypoint is dockerd's. Other images would not understand
+// dockerd's arguments, nor certificates, nor answer on its socket.
+func KeepsContract(entrypoint, volumes []string) bool {
+	return slices.ContainsFunc(volumes, func(dir string) bool {
+		return dir == "/var/lib/docker" || strings.HasSuffix(dir, "/.local/share/docker") // root's, and a rootless daemon's
+	}) || slices.ContainsFunc(entrypoint, func(word string) bool {
+		return path.Base(word) == "dockerd" || path.Base(word) == "dockerd-entrypoint.sh"
+	})
 }
 
 // HasDockerCLI says whether an image is known to hold the docker command: the official docker image under any registry

@@ -2,6 +2,34 @@ package dind
 
 import "testing"
 
+func TestKeepsContract(t *testing.T) {
+	t.Parallel()
+	for image, onlySays := range map[string]bool{
+		"docker:dind": false, "harbor.example.com/library/docker:27-dind": false, "docker:dind-rootless": false,
+		"registry.example.com/ci/dind:latest": true, "ubuntu-dind": true, "postgres:16": false,
+	} {
+		if got := OnlySaysDind(image); got != onlySays {
+			t.Errorf("OnlySaysDind(%q) = %v", image, got)
+		}
+	}
+	for _, test := range []struct {
+		name                string
+		entrypoint, volumes []string
+		want                bool
+	}{
+		{"docker:dind", []string{"dockerd-entrypoint.sh"}, []string{"/var/lib/docker"}, true},
+		{"docker:dind-rootless", []string{"dockerd-entrypoint.sh"}, []string{"/home/rootless/.local/share/docker"}, true},
+		{"made from docker:dind, with an entrypoint of its own", []string{"/add-authority.sh"}, []string{"/var/lib/docker"}, true},
+		{"bare daemon", []string{"/usr/bin/dockerd"}, nil, true},
+		{"a dashboard for dind", []string{"/dashboard"}, []string{"/data"}, false},
+		{"nothing", nil, nil, false},
+	} {
+		if got := KeepsContract(test.entrypoint, test.volumes); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
 func TestImages(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

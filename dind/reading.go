@@ -58,7 +58,7 @@ func (r *reading) readServices() {
 			}
 		}
 		switch {
-		case !IsDind(service.Name) && (r.job.Image == "" || service.Name != r.job.Image):
+		case service.Ordinary || !IsDind(service.Name) && (r.job.Image == "" || service.Name != r.job.Image):
 			r.dockerTaken = r.dockerTaken || slices.Contains(own, "docker")
 		case own == nil && len(service.Aliases) > 0:
 			r.setup.SkipServices = append(r.setup.SkipServices, i)

@@ -44,6 +44,7 @@ type Service struct {
 	Command    []string          // replaces the image's command where not empty
 	Entrypoint []string          // replaces the image's entrypoint where not empty; [""] clears it
 	Variables  map[string]string // of this service alone, expanded; they beat the job's
+	Ordinary   bool              // no docker daemon, whatever its name says
 }
 
 // Mount is a volume or bind. Source is a host path or the name of a volume; it is empty for a single-path volume, whose
@@ -63,6 +64,9 @@ type Host struct {
 	InsecureRegistries []string // the engine's insecure registries, host:port or CIDR
 	CertsD             bool     // /etc/docker/certs.d exists
 	LibModules         bool     // /lib/modules exists
+
+	// The proxies by which the engine pulls, as it tells them: without their logins.
+	HTTPProxy, HTTPSProxy, NoProxy string
 }
 
 // Setup is what to do. Its zero value means: nothing, every service is an ordinary one.

@@ -25,6 +25,8 @@ type Facts struct {
 	InsecureRegistries []string
 	CertsD             bool // the host has /etc/docker/certs.d
 	LibModules         bool // the host has /lib/modules
+	// The proxies by which the engine pulls; empty: none.
+	HTTPProxy, HTTPSProxy, NoProxy string
 
 	engine string // what tells one start of the engine from another
 }
@@ -53,6 +55,7 @@ func (e *Engine) Facts(ctx context.Context, ownImage string, command []string) (
 		return known, nil
 	}
 	f := &Facts{Host: info.Info.Name, Version: info.Info.ServerVersion, Platform: "linux/" + goArch(info.Info.Architecture), engine: id}
+	f.HTTPProxy, f.HTTPSProxy, f.NoProxy = info.Info.HTTPProxy, info.Info.HTTPSProxy, info.Info.NoProxy
 	if rc := info.Info.RegistryConfig; rc != nil {
 		f.Mirrors = rc.Mirrors
 		for _, cidr := range rc.InsecureRegistryCIDRs {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +30,7 @@ type resolved struct {
 	User       string
 	Platform   string   // os/arch
 	Ports      []uint16 // TCP ports that the image exposes
+	Volumes    []string // mount points of its anonymous volumes, sorted
 	Pulled     bool     // it came now
 }
 
@@ -137,7 +140,7 @@ func (m *images) inspect(ctx context.Context, img Image) (resolved, error) {
 		}
 	}
 	if c := res.Config; c != nil {
-		r.Entrypoint, r.Env, r.User = c.Entrypoint, c.Env, c.User
+		r.Entrypoint, r.Env, r.User, r.Volumes = c.Entrypoint, c.Env, c.User, slices.Sorted(maps.Keys(c.Volumes))
 		for port := range c.ExposedPorts {
 			if num, ok := strings.CutSuffix(port, "/tcp"); ok || !strings.Contains(port, "/") {
 				var n uint16

@@ -37,6 +37,9 @@ type Input struct {
 	ClientCert  []byte // PEM of tls-cert-file
 	ClientKey   []byte // PEM of tls-key-file
 
+	// Images are those that Compile has asked for by an UnknownImageError, by their references.
+	Images map[string]executor.ImageConfig
+
 	// Cache signs requests to the distributed cache; nil when the configuration has none.
 	Cache *CacheSigner
 
@@ -61,6 +64,11 @@ type ConfigError struct{ Err error }
 
 func (e *ConfigError) Error() string { return e.Err.Error() }
 func (e *ConfigError) Unwrap() error { return e.Err }
+
+// UnknownImageError asks for a look at an image, on which the plan depends: Compile is to be called again with it.
+type UnknownImageError struct{ Image executor.Image }
+
+func (e *UnknownImageError) Error() string { return "nothing is known of image " + e.Image.Ref }
 
 func refuse(format string, args ...any) error { return &ConfigError{fmt.Errorf(format, args...)} }
 

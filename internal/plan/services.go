@@ -87,7 +87,7 @@ func makeService(c *compiler, index int, one service, vols *volumes) (executor.S
 	default:
 		svc.Mode = mode
 	}
-	if dind.IsDind(one.image.Name) {
+	if one.dind {
 		svc.Binds = vols.sidecar
 	}
 	if d.WaitForServicesTimeout >= 0 {

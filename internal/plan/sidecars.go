@@ -15,6 +15,7 @@ type service struct {
 	aliases []string
 	vars    map[string]string // its own variables, expanded
 	ofJob   bool              // the job's own, not the configuration's
+	dind    bool              // a docker daemon
 }
 
 // sidecars is what package dind decided, next to the services it decided on.
@@ -43,6 +44,9 @@ func decideDind(c *compiler, buildImage string) (*sidecars, error) {
 	if limit := c.Runner.Docker.ServicesLimit; limit >= 0 && len(s.services) > limit {
 		return nil, refuse("too many services requested: %d, only %d allowed (services_limit in [runners.docker])", len(s.services), limit)
 	}
+	if err := lookAtImages(c, s.services); err != nil {
+		return nil, err
+	}
 	d := &c.Runner.Docker
 	job := dind.Job{
 		Mode: c.Runner.Dind.Mode, Privileged: sidecarPrivileged(c, s.services), Runtime: d.Runtime,
@@ -52,6 +56,7 @@ func decideDind(c *compiler, buildImage string) (*sidecars, error) {
 		Host: dind.Host{
 			MTU: c.Facts.MTU, DNS: c.Facts.DNS, DNSSearch: c.Facts.DNSSearch, Mirrors: c.Facts.Mirrors,
 			InsecureRegistries: c.Facts.InsecureRegistries, CertsD: c.Facts.CertsD, LibModules: c.Facts.LibModules,
+			HTTPProxy: c.Facts.HTTPProxy, HTTPSProxy: c.Facts.HTTPSProxy, NoProxy: c.Facts.NoProxy,
 		},
 	}
 	if len(d.DNS) > 0 {
@@ -70,6 +75,7 @@ func decideDind(c *compiler, buildImage string) (*sidecars, error) {
 		job.Services = append(job.Services, dind.Service{
 			Name: one.image.Name, Aliases: one.aliases, Command: one.image.Command,
 			Entrypoint: entrypointOf(c, one.image.Entrypoint), Variables: one.vars,
+			Ordinary: !one.dind,
 		})
 	}
 	setup, err := dind.Decide(job)
@@ -78,6 +84,31 @@ func decideDind(c *compiler, buildImage string) (*sidecars, error) {
 	}
 	s.setup = setup
 	return s, nil
+}
+
+// lookAtImages finds out which services are docker daemons. Where the name alone says so the image itself decides: another one
+// is started as an ordinary service.
+func lookAtImages(c *compiler, services []service) error {
+	for i := range services {
+		s := &services[i]
+		name := s.image.Name
+		s.dind = dind.IsDind(name) || name == c.Runner.Dind.Image
+		if c.Runner.Dind.Mode == dind.ModeOff || name == c.Runner.Dind.Image || !dind.OnlySaysDind(name) || len(s.image.Entrypoint) > 0 {
+			continue
+		}
+		seen, known := c.Images[name]
+		if !known {
+			image, err := makeImage(c, name, s.image)
+			if err != nil {
+				return err
+			}
+			return &UnknownImageError{Image: image}
+		}
+		if s.dind = dind.KeepsContract(seen.Entrypoint, seen.Volumes); !s.dind {
+			c.warn("service %s says dind in its name, but its image is not made from docker:dind: it is started as an ordinary service", name)
+		}
+	}
+	return nil
 }
 
 // sidecarPrivileged reports whether the configuration lets a sidecar be privileged. Nothing is escalated where it does not.
@@ -90,7 +121,7 @@ func sidecarPrivileged(c *compiler, services []service) bool {
 	}
 	// The allow-list is matched against names as written; a sidecar that we add is docker:dind.
 	for _, s := range services {
-		if dind.IsDind(s.image.Name) && !matches(c.Runner.Docker.AllowedPrivilegedServices, s.image.Name) {
+		if s.dind && !matches(c.Runner.Docker.AllowedPrivilegedServices, s.image.Name) {
 			return false
 		}
 	}

@@ -129,9 +129,20 @@ func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
 		Job: l.job, Runner: e.config, SystemID: l.SystemID, RunnerHost: l.Host, Slot: l.slot.number, ProjectSlot: l.slot.inside,
 		Started: l.record.Received, Random: random(), OwnImage: own, Facts: *facts, Version: l.Version, Revision: l.Revision,
 		DockerAuth: logins, ServerCA: e.ca, ClientCert: e.cert, ClientKey: e.key, Certificates: dind.CertificateFiles,
-		Cache: l.signer(ctx),
+		Cache: l.signer(ctx), Images: map[string]executor.ImageConfig{},
 	}
-	return plan.Compile(l.input)
+	for {
+		compiled, err := plan.Compile(l.input)
+		unknown, ok := errors.AsType[*plan.UnknownImageError](err)
+		if !ok {
+			return compiled, err
+		}
+		seen, err := executor.LookAt(ctx, e.engine, unknown.Image)
+		if err != nil {
+			return nil, err
+		}
+		l.input.Images[unknown.Image.Ref] = *seen
+	}
 }
 
 // conclude ends the log and writes the ending into the journal.

@@ -29,6 +29,7 @@ docker          docker-io           docker:latest docker:dind docker:24-dind
 docker-cli      docker-io           docker:cli
 docker-client   docker-io           lced-test/docker-client:latest
 docker-26       debian,busybox      docker:26-dind
+languages       debian              lced-test/languages:latest
 nonroot         debian              lced-test/nonroot:latest
 entrypoint      busybox             lced-test/entrypoint:latest
 noshell         -                   lced-test/noshell:latest

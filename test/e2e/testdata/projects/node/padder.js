@@ -1,0 +1,1 @@
+module.exports = (lines) => lines.map((line) => require('left')(line, 10));

@@ -1,0 +1,1 @@
+module.exports = (text, n) => text.padStart(n);
