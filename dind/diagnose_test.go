@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestDiagnose has messages as dockerd, its entrypoint and docker's client print them, and a part of their explanation.
+// TestDiagnose has messages as dockerd and its entrypoint print them, and a part of their explanation.
 func TestDiagnose(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ log, want string }{
@@ -34,23 +34,68 @@ func TestDiagnose(t *testing.T) {
 		{`failed to load listeners: listen tcp 0.0.0.0:2375: bind: address already in use`, "network_mode"},
 		{`invalid TLS configuration: could not load X509 key pair (cert: "/certs/server/cert.pem", key: "/certs/server/key.pem"): open /certs/server/cert.pem: no such file or directory`, "DOCKER_TLS_CERTDIR"},
 		{`failed to start daemon, ensure docker is not running or delete /var/run/docker.pid: pid file found, ensure docker is not running or delete /var/run/docker.pid`, "another docker daemon"},
-
-		{`ERROR: error during connect: Head "http://docker:2375/_ping": dial tcp: lookup docker on 192.168.2.1:53: no such host.`, "alias: docker"},
-		{`Cannot connect to the Docker daemon at tcp://docker:2375. Is the docker daemon running?`, "does not listen where DOCKER_HOST says"},
-		{`Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?`, "LCED_DIND"},
-		{`error during connect: Get "https://docker:2375/_ping": http: server gave HTTP response to HTTPS client`, "--insecure-registry"},
-		{`Error response from daemon: Client sent an HTTP request to an HTTPS server.`, "leave DOCKER_HOST"},
-		{`unable to resolve docker endpoint: open /certs/client/ca.pem: no such file or directory`, "client certificates are not there"},
-		{`x509: certificate is valid for 1a2b3c4d5e6f, docker, localhost, not engine`, "alias of the service"},
-		{`x509: certificate signed by unknown authority (possibly because of "x509: ECDSA verification failure" while trying to verify candidate authority certificate "docker:dind CA")`, "another daemon"},
-		{`x509: certificate has expired or is not yet valid: current time 1970-01-01T00:00:30Z is before 2024-11-29T16:19:35Z`, "clock"},
-		{`remote error: tls: bad certificate`, "another daemon"},
-		{`Error response from daemon: client version 1.41 is too old. Minimum supported API version is 1.44, please upgrade your client to a newer version`, "DOCKER_MIN_API_VERSION"},
-		{`net/http: TLS handshake timeout`, "MTU"},
-		{`Error response from daemon: toomanyrequests: You have reached your pull rate limit.`, "mirror"},
+		{"/certs/server/cert.pem: C = , CN = docker:dind server\nerror 9 at 0 depth lookup: certificate is not yet valid\nerror /certs/server/cert.pem: verification failed", "clock"},
+		{`failed to start daemon: Error initializing network controller: Error creating default "bridge" network: could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network`, "--bip="},
+		{`failed to start daemon: Error initializing network controller: error creating default "bridge" network: all predefined address pools have been fully subnetted`, "--default-address-pool="},
+		{"fatal error: runtime: out of memory\nruntime stack:", "too little memory"},
+		{`level=error msg="failed to mount overlay: invalid argument" storage-driver=overlay2`, "ext4 or xfs"},
 	}
 	for _, test := range tests {
 		checkSentence(t, test.log, Diagnose([]byte(test.log), Exit{Code: 1}), test.want)
+	}
+}
+
+// TestHint has what docker's command, in its different versions, and what other programs print in a job.
+func TestHint(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ log, want string }{
+		{`ERROR: error during connect: Head "http://docker:2375/_ping": dial tcp: lookup docker on 192.168.2.1:53: no such host.`, "alias: docker"},
+		{`error during connect: Get "http://docker:2375/v1.24/info": dial tcp: lookup docker on 127.0.0.11:53: server misbehaving`, "alias: docker"},
+		{`error during connect: Get "http://engine:2375/v1.24/info": dial tcp: lookup engine on 127.0.0.11:53: no such host`, "does not exist on the job's network"},
+		{`Cannot connect to the Docker daemon at tcp://docker:2375. Is the docker daemon running?`, "does not listen where DOCKER_HOST says"},
+		{`failed to connect to the docker API at tcp://docker:2375: dial tcp 172.18.0.2:2375: connect: connection refused`, "does not listen where DOCKER_HOST says"},
+		{`Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?`, "LCED_DIND"},
+		{`permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: Get "http://%2Fvar%2Frun%2Fdocker.sock/v1.24/info": dial unix /var/run/docker.sock: connect: permission denied`, "group_add"},
+		{`permission denied while trying to connect to the docker API at unix:///var/run/docker.sock`, "group_add"},
+		{`error during connect: Get "https://docker:2375/_ping": http: server gave HTTP response to HTTPS client`, "leave DOCKER_HOST"},
+		{`Error response from daemon: Get "https://192.168.2.9:5000/v2/": http: server gave HTTP response to HTTPS client`, "--insecure-registry"},
+		{`ERROR: failed to solve: failed to do request: Head "https://r.lan/v2/a/manifests/1": http: server gave HTTP response to HTTPS client`, "--insecure-registry"},
+		{`Error response from daemon: Client sent an HTTP request to an HTTPS server.`, "leave DOCKER_HOST"},
+		{`unable to resolve docker endpoint: open /certs/client/ca.pem: no such file or directory`, "client certificates are not there"},
+		{`error during connect: Get "https://engine:2376/v1.24/info": x509: certificate is valid for 1a2b3c4d5e6f, docker, localhost, not engine`, "alias of the service"},
+		{`x509: certificate signed by unknown authority (possibly because of "x509: ECDSA verification failure" while trying to verify candidate authority certificate "docker:dind CA")`, "another daemon"},
+		{`error during connect: Get "https://docker:2376/v1.24/info": remote error: tls: bad certificate`, "another daemon"},
+		{`Error response from daemon: Get "https://harbor.lan/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority`, "/etc/docker/certs.d/HOST:PORT/ca.crt"},
+		{`x509: certificate has expired or is not yet valid: current time 1970-01-01T00:00:30Z is before 2024-11-29T16:19:35Z`, "clock"},
+		{`Error response from daemon: client version 1.41 is too old. Minimum supported API version is 1.44, please upgrade your client to a newer version`, "DOCKER_MIN_API_VERSION"},
+		{`Error response from daemon: Get "https://registry-1.docker.io/v2/": net/http: TLS handshake timeout`, "MTU"},
+		{`Error response from daemon: toomanyrequests: You have reached your pull rate limit.`, "mirror"},
+		{`Error response from daemon: could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network`, "docker network prune"},
+		{`Error response from daemon: all predefined address pools have been fully subnetted`, "docker network prune"},
+		{`error during connect: Post "https://docker:2376/v1.24/build": EOF`, "want of memory"},
+		{`write /busybox: no space left on device`, "disk is full"},
+		{`exec /bin/sh: exec format error`, "processor architecture"},
+		{`docker: Error response from daemon: cgroups: cgroup mountpoint does not exist: unknown.`, "cgroup v2"},
+		{"mount: permission denied (are you root?)\n\x1b[32;1m$ docker info\x1b[0;m\nmore", "[runners.dind] privileged = true"},
+		// The last one is the failure.
+		{"error during connect: dial tcp: lookup docker on 1.1.1.1:53: no such host\nretry\nwrite /x: no space left on device\nERROR", "disk is full"},
+
+		// None of docker's business.
+		{`curl: (6) Could not resolve host: docker`, ""},
+		{`Get "https://example.com": x509: certificate signed by unknown authority`, ""},
+		{`touch: /x: Operation not permitted`, ""},
+		{`unexpected EOF`, ""},
+		{`wget: server gave HTTP response to HTTPS client`, ""},
+		{"\x1b[32;1m$ grep 'Cannot connect to the Docker daemon at tcp://' log\x1b[0;m", ""},
+		{``, ""},
+	}
+	for _, test := range tests {
+		got := Hint([]byte(test.log))
+		if test.want != "" {
+			checkSentence(t, test.log, got, test.want)
+		} else if got != "" {
+			t.Errorf("%s: a hint where none belongs: %s", test.log, got)
+		}
 	}
 }
 
