@@ -38,17 +38,21 @@ func Diagnose(logTail []byte, exit Exit) string {
 func Hint(logTail []byte) string {
 	lines := strings.Split(string(logTail), "\n")
 	symptoms := append(clientSymptoms(), daemonSymptoms()...)
+	effect := ""
 	for _, line := range slices.Backward(lines) {
 		if strings.Contains(line, commandEcho) {
 			continue // a command that only names an error
 		}
-		for _, s := range symptoms {
-			if !s.quiet && s.in(line) {
-				return s.sentence
-			}
+		at := slices.IndexFunc(symptoms, func(s symptom) bool { return !s.quiet && s.in(line) })
+		switch {
+		case at < 0:
+		case !symptoms[at].effect:
+			return symptoms[at].sentence
+		case effect == "":
+			effect = symptoms[at].sentence
 		}
 	}
-	return ""
+	return effect
 }
 
 // commandEcho stands before each command of a script in the log of its job.
@@ -57,6 +61,7 @@ const commandEcho = "\x1b[32;1m$ "
 // symptom is what a log says and what it means.
 type symptom struct {
 	signs    []string // any of them is in a line; a sign of several parts, parted by ellipses, has them all in it, in this order
+	effect   bool     // has its cause in an earlier line, if that is there
 	quiet    bool     // means this only in the log of a daemon, and many things in that of a job
 	sentence string
 }

@@ -12,6 +12,7 @@ func TestDiagnose(t *testing.T) {
 		{`failed to load listeners: can't create unix socket /var/run/docker.sock: device or resource busy`, "host's docker socket is mounted"},
 		{"cat: can't open '/proc/net/arp_tables_names': No such file or directory\nmodprobe: can't change directory to '/lib/modules': No such file or directory\nfailed to load listeners: can't create unix socket /var/run/docker.sock: device or resource busy", "host's docker socket is mounted"},
 		{"mount: permission denied (are you root?)\nCould not mount /sys/kernel/security.\nAppArmor detection and --privileged mode might break.", "[runners.dind] privileged = true"},
+		{"mount: /tmp: permission denied.\n       dmesg(1) may have more information after failed mount system call.", "[runners.dind] privileged = true"},
 		{"modprobe: can't change directory to '/lib/modules': No such file or directory\nmount: permission denied (are you root?)", "[runners.dind] privileged = true"},
 		{"iptables v1.8.10 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)\nfailed to start daemon: Error initializing network controller: operation not permitted", "privileged = true"},
 		{`failed to create NAT chain DOCKER: iptables failed: iptables -t nat -N DOCKER: iptables: Failed to initialize nft: Protocol not supported (exit status 1)`, "DOCKER_IPTABLES_LEGACY"},
@@ -37,6 +38,7 @@ func TestDiagnose(t *testing.T) {
 		{"/certs/server/cert.pem: C = , CN = docker:dind server\nerror 9 at 0 depth lookup: certificate is not yet valid\nerror /certs/server/cert.pem: verification failed", "clock"},
 		{`failed to start daemon: Error initializing network controller: Error creating default "bridge" network: could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network`, "--bip="},
 		{`failed to start daemon: Error initializing network controller: error creating default "bridge" network: all predefined address pools have been fully subnetted`, "--default-address-pool="},
+		{`failed to start daemon: Error initializing network controller: Error creating default "bridge" network: failed to allocate gateway (): No available addresses on this pool`, "--bip="},
 		{"fatal error: runtime: out of memory\nruntime stack:", "too little memory"},
 		{`level=error msg="failed to mount overlay: invalid argument" storage-driver=overlay2`, "ext4 or xfs"},
 	}
@@ -77,8 +79,10 @@ func TestHint(t *testing.T) {
 		{`exec /bin/sh: exec format error`, "processor architecture"},
 		{`docker: Error response from daemon: cgroups: cgroup mountpoint does not exist: unknown.`, "cgroup v2"},
 		{"mount: permission denied (are you root?)\n\x1b[32;1m$ docker info\x1b[0;m\nmore", "[runners.dind] privileged = true"},
+		// That there is no daemon has a cause, if the log of its service is there.
+		{"mount: permission denied (are you root?)\n*********\nerror during connect: dial tcp: lookup docker on 127.0.0.11:53: no such host", "[runners.dind] privileged = true"},
 		// The last one is the failure.
-		{"error during connect: dial tcp: lookup docker on 1.1.1.1:53: no such host\nretry\nwrite /x: no space left on device\nERROR", "disk is full"},
+		{"permission denied while trying to connect to the Docker daemon socket\nretry\nwrite /x: no space left on device\nERROR", "disk is full"},
 
 		// None of docker's business.
 		{`curl: (6) Could not resolve host: docker`, ""},

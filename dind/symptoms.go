@@ -36,7 +36,7 @@ func daemonSymptoms() []symptom {
 			sentence: "the daemon did not find usable certificates under DOCKER_TLS_CERTDIR: leave the volume there out of volumes in [runners.docker], and the runner provides them."},
 		{signs: []string{"pid file found, ensure docker is not running", "timeout waiting for lock", "boltdb: timeout", "metadata.db: timeout"},
 			sentence: "another docker daemon uses the same /var/lib/docker: take that bind out of volumes in [runners.docker], so that each job has its own."},
-		{signs: []string{"permission denied (are you root?)", "you must be root to run", "dockerd needs to be started with root"},
+		{signs: []string{"permission denied (are you root?)", "mount: /…: permission denied", "you must be root to run", "dockerd needs to be started with root"},
 			sentence: notPrivileged},
 		{signs: []string{"operation not permitted", "Operation not permitted"}, quiet: true, sentence: notPrivileged},
 		{signs: addressPools(), sentence: "the docker daemon has no free range of addresses for its network: give it others with --bip=10.201.0.1/24 and --default-address-pool=base=10.202.0.0/16,size=24 in args of [runners.dind]."},
@@ -52,7 +52,7 @@ const notPrivileged = "the docker-in-docker container is not privileged: set [ru
 
 // addressPools are the words of a daemon whose networks cannot have another subnet: before Docker 26, since, and at its start.
 func addressPools() []string {
-	return []string{"could not find an available, non-overlapping", "all predefined address pools have been fully subnetted", "no available network", "Error initializing network controller…address pool"}
+	return []string{"could not find an available, non-overlapping", "all predefined address pools have been fully subnetted", "no available network", "No available addresses on this pool", "Error initializing network controller…address pool"}
 }
 
 // ofDaemon are lines in which the docker command says something of its daemon; clients since 28 have the last words.
@@ -78,7 +78,7 @@ func signsOf(speakers, texts []string) []string {
 // clientSymptoms are what the docker command in a job says. A line is often enough about both: the first that fits counts.
 func clientSymptoms() []symptom {
 	return []symptom{
-		{signs: []string{"lookup docker on ", "lookup docker: "},
+		{signs: []string{"lookup docker on ", "lookup docker: "}, effect: true,
 			sentence: "no container called docker runs on the job's network: the dind service did not start or has ended (its log says why), or it needs alias: docker."},
 		{signs: ofDaemon("no such host"),
 			sentence: "DOCKER_HOST names a host that does not exist on the job's network: use the host name docker, or make the name an alias of the dind service."},
@@ -103,7 +103,7 @@ func clientSymptoms() []symptom {
 			sentence: "the registry's authority is unknown to the docker daemon: put its certificate at /etc/docker/certs.d/HOST:PORT/ca.crt on the host, from where the sidecar gets it."},
 		{signs: ofDaemon("EOF"),
 			sentence: "the docker daemon ended while it was being used: it was probably killed for want of memory; let the job do less at once, or give the board more."},
-		{signs: []string{"Cannot connect to the Docker daemon at tcp://", "failed to connect to the docker API at tcp://"},
+		{signs: []string{"Cannot connect to the Docker daemon at tcp://", "failed to connect to the docker API at tcp://"}, effect: true,
 			sentence: "the docker daemon does not listen where DOCKER_HOST says: leave DOCKER_HOST and DOCKER_TLS_CERTDIR out of the job, and the runner sets them to match."},
 		{signs: []string{"Cannot connect to the Docker daemon at unix://", "failed to connect to the docker API at unix://"},
 			sentence: "DOCKER_HOST is not set and no docker socket is mounted: add the service docker:dind, or LCED_DIND: \"true\", to the job."},

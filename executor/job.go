@@ -25,6 +25,8 @@ type Job struct {
 	Spare *Spare
 	// Stores are those of the services that have started so far.
 	Stores StoreSet
+	// Fallen are, after Run with the error of a step, the services that had ended before it or lost a process for want of memory.
+	Fallen []*ServiceError
 	// Hold, if set before Run, is called when the last of the user's steps has ended, or one has failed, in that step's
 	// section of the log. Until it returns, or its context ends, the container is as the script left it.
 	Hold      func(ctx context.Context, log Section)
@@ -95,7 +97,9 @@ func (j *Job) Run(ctx, steps context.Context) (err error) {
 	ran := err == nil
 	if ran {
 		giveAway(ctx, j)
-		err = j.steps(ctx, steps)
+		if err = j.steps(ctx, steps); err != nil && ctx.Err() == nil {
+			j.Fallen = fallen(ctx, j)
+		}
 		if aerr := j.afterScript(ctx, status(err)); err == nil {
 			err = aerr
 		}

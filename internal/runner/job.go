@@ -31,7 +31,8 @@ type life struct {
 	status *status.Job
 	reason string     // failure_reason, once the job has ended; empty for a success
 	input  plan.Input // of which the job was compiled
-	keep   bool       // a sidecar is to be kept for the next such job
+	fallen []*executor.ServiceError
+	keep   bool // a sidecar is to be kept for the next such job
 }
 
 // runJob is the life of one job:
@@ -109,7 +110,9 @@ func (l *life) perform(ctx, steps context.Context) (*executor.Job, error) {
 		}
 	}
 	defer l.stores.hold(compiled.Plan)()
-	return run, run.Run(ctx, steps)
+	err = run.Run(ctx, steps)
+	l.fallen = run.Fallen
+	return run, err
 }
 
 func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -72,11 +73,33 @@ func (l *life) explain(err error) {
 		t.Warn("script canceled externally (UI, API)")
 	}
 	if svc, ok := errors.AsType[*executor.ServiceError](err); ok {
-		t.Warn("Service %s is not ready. The last lines of its log:", svc.Service)
-		t.Plain("%s", strings.TrimRight(string(svc.Log), "\n"))
-		if why := dind.Diagnose(svc.Log, dind.Exit{Code: svc.ExitCode, OOMKilled: svc.OOMKilled}); why != "" {
-			t.Error("%s", why)
+		explainService(t, svc, "is not ready")
+	}
+	if _, ok := errors.AsType[*executor.ExitError](err); !ok {
+		return
+	}
+	for _, svc := range l.fallen {
+		if svc.Exited {
+			explainService(t, svc, fmt.Sprintf("ended with exit code %d while the job ran", svc.ExitCode))
+		} else {
+			explainService(t, svc, "lost a process for want of memory while the job ran")
 		}
+	}
+	if why := dind.Hint(t.Tail(hintTail)); why != "" && l.fallen == nil {
+		t.Warn("%s", why)
+	}
+}
+
+// hintTail is how much of the end of a log is searched for what docker's command said, in bytes: what comes after it is the
+// output of after_script and of uploads.
+const hintTail = 64 << 10
+
+// explainService shows what a service said last, and what that means.
+func explainService(t *trace.Trace, svc *executor.ServiceError, what string) {
+	t.Warn("Service %s %s. The last lines of its log:", svc.Service, what)
+	t.Plain("%s", strings.TrimRight(string(svc.Log), "\n"))
+	if why := dind.Diagnose(svc.Log, dind.Exit{Code: svc.ExitCode, OOMKilled: svc.OOMKilled}); why != "" {
+		t.Error("%s", why)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"strings"
 
 	"lced-runner/dind"
@@ -34,9 +35,11 @@ func (l *life) compileWarm(ctx context.Context) (*plan.Compiled, *executor.Spare
 	}
 	if compiled.Spare != nil && compiled.Spare.Services[0].Form == spare.Form {
 		l.input.Random, l.input.Network = spare.Name[strings.LastIndex(spare.Name, "-")+1:], spare.Network()
-		compiled, err = plan.Compile(l.input)
+		if compiled, err = plan.Compile(l.input); err != nil {
+			return nil, nil, errors.Join(err, spare.Remove(ctx))
+		}
 	}
-	return compiled, spare, err
+	return compiled, spare, nil
 }
 
 // keepWarm starts a sidecar for the next job that is like this one. Nobody waits for it.
