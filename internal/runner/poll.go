@@ -42,7 +42,7 @@ func (r *Runner) poll(ctx context.Context, p *poller, start func(*entry, *jobapi
 		job, err := r.request(ctx, e, s)
 		if job == nil {
 			s.free()
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && !(jobapi.Unhealthy(err) && p.outdated(ctx, e)) {
 				e.sleep(ctx, h.pause(err, e))
 			}
 			continue

@@ -1,9 +1,11 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // poller asks GitLab for the jobs of one runner as long as the configuration has it. Its entry is replaced when the
@@ -12,7 +14,8 @@ type poller struct {
 	current    atomic.Pointer[entry]
 	taken      map[int]bool // numbers of its slots; of package slots' lock
 	introduced sync.Once
-	token      sync.Once // begins to keep it from ending
+	token      sync.Once   // begins to keep it from ending
+	renewing   atomic.Bool // GitLab is being asked for another token
 
 	mu    sync.Mutex
 	loops int  // how many ask at once
@@ -50,6 +53,15 @@ func (p *poller) succeed(old, e *entry) {
 		p.current.Store(e)
 		close(old.replaced)
 	}
+}
+
+// outdated says that the refusal of an entry's token means nothing, as another one is taking its place: GitLab lets the old
+// one end before this runner knows the new one.
+func (p *poller) outdated(ctx context.Context, e *entry) bool {
+	for p.renewing.Load() && p.entry() == e && ctx.Err() == nil {
+		e.sleep(ctx, 100*time.Millisecond)
+	}
+	return p.entry() != e
 }
 
 // present is the one of the present configuration, nil if that does not have it.

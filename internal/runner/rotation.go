@@ -26,6 +26,7 @@ type rotation struct {
 
 // keepToken replaces the runner's token before it ends, until ctx ends or the configuration has the runner no more.
 func (r *Runner) keepToken(ctx context.Context, p *poller) {
+	p.introduced.Do(func() { p.entry().introduce(ctx) }) // which is not to meet with an old token
 	k := &rotation{Runner: r, poller: p}
 	for ctx.Err() == nil {
 		e := p.present()
@@ -79,6 +80,8 @@ func (k *rotation) due(e *entry) bool {
 // renew asks for a new token and goes on with it at once; the file has it too then, or gets it later.
 func (k *rotation) renew(ctx context.Context, e *entry) {
 	m := &registration.Machine{File: k.ConfigFile, Env: k.Env, SystemID: k.SystemID, Version: k.Version, Revision: k.Revision, Logger: k.Logger}
+	k.poller.renewing.Store(true)
+	defer k.poller.renewing.Store(false)
 	var err error
 	if k.lost == nil {
 		k.file = e.config

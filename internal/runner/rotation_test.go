@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lced-runner/internal/config"
@@ -52,7 +53,9 @@ func rotator(t *testing.T, lifetime time.Duration, extra string) (*Runner, *poll
 	if e.api, err = r.client(c, e.config, e.status); err != nil {
 		t.Fatal(err)
 	}
-	return r, newPoller(e), gitlab, log
+	p := newPoller(e)
+	p.introduced.Do(func() {})
+	return r, p, gitlab, log
 }
 
 func TestTokenIsRenewed(t *testing.T) {
@@ -167,4 +170,33 @@ func TestRotationFails(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRefusalWhileRenewed: GitLab has ended the old token, and the answer with the new one is on its way.
+func TestRefusalWhileRenewed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		old, fresh := entryWith(0), entryWith(0)
+		p := newPoller(old)
+		if p.outdated(t.Context(), old) {
+			t.Error("nobody asks for another token, and the refusal does not count")
+		}
+		p.renewing.Store(true)
+		judged := make(chan bool, 2)
+		ask := func() { judged <- p.outdated(t.Context(), old) }
+		go ask()
+		time.Sleep(time.Minute)
+		if len(judged) > 0 {
+			t.Error("judged before it is known whether the token is a new one")
+		}
+		p.succeed(old, fresh)
+		if !<-judged {
+			t.Error("a refusal of the old token counts")
+		}
+		p.renewing.Store(false)
+		go ask()
+		if !<-judged {
+			t.Error("an answer that comes late counts")
+		}
+	})
 }
