@@ -6,7 +6,7 @@ export PATH := $(PATH):/usr/local/go/bin
 # The race detector needs a C compiler.
 RACE := $(shell command -v gcc >/dev/null && echo -race)
 
-.PHONY: demo test lint image bench fuzz chaos soak arm64 engine
+.PHONY: demo test lint image bench fuzz chaos soak arm64 engine release
 
 demo: engine image
 	test/demo/run.sh
@@ -21,6 +21,7 @@ lint:
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	test/engine/shellcheck.sh
+	test/engine/promtool.sh
 
 image:
 	test/images/runner.sh
@@ -43,6 +44,10 @@ chaos: engine image
 soak: export LCED_SOAK ?= 300
 soak: engine image
 	LCED_REQUIRE_DOCKER=1 go test -count=1 -v -timeout 60m -run '^TestSoak$$' ./test/e2e
+
+# Binaries with checksums and SBOMs, and images, for amd64, arm64 and arm: in dist.
+release:
+	deploy/release.sh
 
 # The arm64 image, on a machine of another architecture by emulation.
 arm64: engine image
