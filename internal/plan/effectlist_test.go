@@ -141,6 +141,7 @@ func limitEffects() []effect {
 		{key: "runners.docker.devices", value: `["/dev/ttyUSB0:/dev/tty9:r"]`, on: "build", want: `{"PathOnHost":"/dev/ttyUSB0","PathInContainer":"/dev/tty9","CgroupPermissions":"r"}`},
 		{key: "runners.docker.device_cgroup_rules", value: `["c 188:* rwm"]`, on: "build", want: `"DeviceCgroupRules":["c 188:* rwm"]`},
 		{key: "runners.docker.service_memory", value: `"64m"`, on: "service", want: `"Memory":67108864`},
+		{key: "runners.docker.service_memory", value: `"64m"`, with: "---\n[runners.dind]\nprivileged = true\n", job: `{"image": {"name": "docker:29"}, "services": []}`, plan: true, want: `"Memory": 67108864`}, // of a sidecar
 		{key: "runners.docker.service_memory_swap", value: `"128m"`, with: "service_memory = \"64m\"\n", on: "service", want: `"MemorySwap":134217728`},
 		{key: "runners.docker.service_memory_reservation", value: `"32m"`, on: "service", want: `"MemoryReservation":33554432`},
 		{key: "runners.docker.service_cpus", value: `"0.5"`, on: "service", want: `"NanoCpus":500000000`},
