@@ -12,10 +12,11 @@ type limiter struct {
 	spool *spool
 	size  int64  // bytes taken, those of tail included
 	tail  []byte // a character begun just below the limit, held until it is known to fit
+	last  mark   // of tail
 	over  bool
 }
 
-func (l *limiter) write(p []byte) {
+func (l *limiter) write(p []byte, m mark) {
 	if l.over || len(p) == 0 {
 		return
 	}
@@ -27,8 +28,8 @@ func (l *limiter) write(p []byte) {
 	room := l.limit - l.size + int64(held)
 	if int64(len(p)) >= room { // reaching the limit exactly counts, as in gitlab-runner
 		p = p[:room]
-		l.spool.write(p[:len(p)-cutCharacter(p)])
-		l.spool.write(limitNotice(l.limit))
+		// In one record: a log that is full always says so.
+		l.spool.write(append(p[:len(p)-cutCharacter(p):len(p)-cutCharacter(p)], limitNotice(l.limit)...), m)
 		l.size, l.over = l.limit, true
 		return
 	}
@@ -37,13 +38,14 @@ func (l *limiter) write(p []byte) {
 		n := cutCharacter(p)
 		l.tail = append(l.tail, p[len(p)-n:]...)
 		p = p[:len(p)-n]
+		l.last = m
 	}
-	l.spool.write(p)
+	l.spool.write(p, m)
 }
 
 // flush writes what is held at the end of a log that stayed below its limit.
 func (l *limiter) flush() {
-	l.spool.write(l.tail)
+	l.spool.write(l.tail, l.last)
 	l.tail = nil
 }
 

@@ -1,85 +1,191 @@
 package trace
 
 import (
-	"bufio"
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"regexp"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
-// Resume continues the log that an earlier process left in the spool file, after a crash for example: Sum covers all of it,
-// sections that were open at the cut are closed, and lines have headers if those in the file have. What the server already
-// has is found out by its first refusal (416), so the spool keeps no offset. An error that is fs.ErrNotExist means that
-// there is no such log.
+// Resume continues the log that an earlier process left in the spool file, after a crash for example: Sum covers all of its
+// whole records, and what follows them is cut off. Lines have headers if those in the file have. Sections that were open are
+// closed as soon as something is written, unless Continue goes on with the last of them. What the server already has is
+// found out by its first refusal (416), so nothing else is kept. An error that is fs.ErrNotExist means that there is no such
+// log.
 func Resume(opts Options) (*Trace, error) {
 	file, err := os.OpenFile(opts.Path, os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open spool file of an earlier job log: %w", err)
 	}
 	s := newSpool(file, opts.Live)
-	stamped := s.stamped()
-	open, err := s.read()
+	c, err := s.read()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read spool file of an earlier job log: %w", err), file.Close())
 	}
-	t := newTrace(opts, s, stamped)
-	if t.markers && !t.queue.out.over {
-		between := &segment{}
-		t.queue.push(between, true)
-		for _, name := range slices.Backward(open) {
-			t.queue.marker(between, endMarker(name, time.Now()))
-		}
-		t.queue.close(between)
+	t := newTrace(opts, s, c.stamped())
+	t.cut, t.services = c, c.services
+	t.queue.lineStart = t.queue.stamped || c.lineStart
+	if out := &t.queue.out; !out.over && out.limit-out.size < utf8.UTFMax {
+		out.limit = out.size // a character may have been held back there
 	}
 	return t, nil
 }
 
-// stamped reports whether the lines have headers; a log begins with a line of the runner's.
-func (s *spool) stamped() bool {
-	first := make([]byte, len("2006-01-02T15:04:05.000000Z 00O "))
-	n, _ := s.file.ReadAt(first, 0) // an empty log has none
-	return regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z 00O[ +]`).Match(first[:n])
+// Continue goes on with the section of that name if it was the last one that was open at the cut; else it returns nil. Its
+// streams expect their bytes from the beginning of the section, and leave out those of which the log has all that it is to
+// have: what comes afterwards is what would have come without the cut. It must be called before anything else is written.
+func (t *Trace) Continue(name string) *Section {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.cut
+	if t.closed || c == nil || c.section != name {
+		return nil
+	}
+	t.cut = nil
+	s := &Section{trace: t, name: name, used: c.used}
+	s.own = s.newStream(1)
+	s.segment.begun, s.segment.lineStart = true, t.queue.stamped || c.lineStart
+	t.open = append(t.open, s)
+	t.queue.segments = append(t.queue.segments, &s.segment)
+	s.segment.own = newStamper(t.queue.stamped, runnerStream, 1)
+	t.queue.marked = t.markers
+	return s
 }
 
-// read sums up the file, leaves it at its end, and returns the sections that have begun and not ended, in order.
-func (s *spool) read() (open []string, err error) {
-	const longestMarker = 512
-	marker := regexp.MustCompile(`section_(start|end):\d+:([a-zA-Z0-9_.-]+)(?:\[[^\]\n]*\])?\r$`)
-	in := bufio.NewReaderSize(s.file, 64<<10)
-	var tail []byte
+// settle closes the sections that an earlier process left open.
+func (t *Trace) settle() {
+	c := t.cut
+	t.cut = nil
+	if c == nil || !t.markers || t.queue.out.over || t.closed {
+		return
+	}
+	between := &segment{}
+	t.queue.push(between, true)
+	for _, name := range slices.Backward(c.open) {
+		t.queue.marker(between, endMarker(name, time.Now()))
+	}
+	t.queue.close(between)
+}
+
+// cut is how an earlier process left a log.
+type cut struct {
+	head      []byte          // beginning of the log
+	lineStart bool            // whether it ends with a whole line
+	open      []string        // sections that have begun and not ended, in order
+	section   string          // the last one of them that is the runner's own
+	used      map[uint8]int64 // how much of its streams is used up, in bytes by source
+	services  map[uint8]int64 // the same of the streams of services, which outlive sections
+	pattern   *regexp.Regexp  // of a marker
+	tail      []byte          // of the log, as far as it may hold the beginning of a marker
+}
+
+// stamped reports whether the lines have headers; a log begins with a line of the runner's.
+func (c *cut) stamped() bool {
+	return regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z 00O[ +]`).Match(c.head)
+}
+
+// read finds the whole records of the file, cuts off what follows them, and says how the log ends.
+func (s *spool) read() (*cut, error) {
+	c := &cut{
+		used: map[uint8]int64{}, services: map[uint8]int64{}, lineStart: true,
+		pattern: regexp.MustCompile(`section_(start|end):\d+:([a-zA-Z0-9_.-]+)(?:\[[^\]\n]*\])?\r$`),
+	}
+	size, err := s.file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
 	for {
-		// Every marker ends with a carriage return; what is longer than the buffer cannot be one.
-		part, err := in.ReadSlice('\r')
-		s.sum.Size += int64(len(part))
-		s.sum.CRC32 = crc32.Update(s.sum.CRC32, crc32.IEEETable, part)
-		tail = append(tail, part...)
-		tail = tail[max(0, len(tail)-longestMarker):]
-		if err == nil {
-			if m := marker.FindSubmatch(tail); m != nil {
-				open = opened(open, string(m[1]) == "start", string(m[2]))
-			}
-			tail = tail[:0]
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return open, nil
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+		record, err := s.next(size)
+		if err != nil {
 			return nil, err
 		}
+		if record == nil {
+			break
+		}
+		p := record[headerSize:]
+		c.take(p, mark{source: record[4], raw: int64(binary.LittleEndian.Uint64(record[5:]))})
+		s.took(p)
+	}
+	if s.end == size {
+		return c, nil
+	}
+	return c, s.file.Truncate(s.end)
+}
+
+// next reads the record behind those that are known; nil if it is not whole. What a power cut leaves may be anything.
+func (s *spool) next(size int64) ([]byte, error) {
+	if s.end+headerSize > size {
+		return nil, nil
+	}
+	s.record = append(s.record[:0], make([]byte, headerSize)...)
+	if _, err := s.file.ReadAt(s.record, s.end); err != nil {
+		return nil, err
+	}
+	length := int64(binary.LittleEndian.Uint32(s.record))
+	if length == 0 || s.end+headerSize+length > size {
+		return nil, nil
+	}
+	s.record = append(s.record, make([]byte, length)...)
+	if _, err := s.file.ReadAt(s.record[headerSize:], s.end+headerSize); err != nil {
+		return nil, err
+	}
+	if binary.LittleEndian.Uint32(s.record[13:]) != checksum(s.record) {
+		return nil, nil
+	}
+	return s.record, nil
+}
+
+// take looks at one record.
+func (c *cut) take(p []byte, m mark) {
+	if len(c.head) < 64 {
+		c.head = append(c.head, p[:min(64, len(p))]...)
+	}
+	c.lineStart = p[len(p)-1] == '\n'
+	switch {
+	case m.source > 2:
+		c.services[m.source] = m.raw
+	case m.source != ownSource:
+		c.used[m.source] = m.raw
+	}
+	c.markers(p, m.source == ownSource)
+}
+
+// markers finds the markers that end in p, which is own if the runner wrote it.
+func (c *cut) markers(p []byte, own bool) {
+	const longest = 512
+	for part := range bytes.SplitAfterSeq(p, []byte("\r")) { // every marker ends with one
+		c.tail = append(c.tail, part[max(0, len(part)-longest):]...)
+		c.tail = c.tail[max(0, len(c.tail)-longest):]
+		if !bytes.HasSuffix(part, []byte("\r")) {
+			return
+		}
+		if bytes.Contains(c.tail, []byte("section_")) {
+			if m := c.pattern.FindSubmatch(c.tail); m != nil {
+				c.marker(string(m[2]), string(m[1]) == "start", own)
+			}
+		}
+		c.tail = c.tail[:0]
 	}
 }
 
-func opened(open []string, start bool, name string) []string {
-	if start {
-		return append(open, name)
+func (c *cut) marker(name string, start, own bool) {
+	switch i := slices.Index(c.open, name); {
+	case start:
+		c.open = append(c.open, name)
+	case i >= 0:
+		c.open = slices.Delete(c.open, i, i+1)
 	}
-	if i := slices.Index(open, name); i >= 0 {
-		return slices.Delete(open, i, i+1)
+	if !own {
+		return
 	}
-	return open
+	if c.section = ""; start {
+		c.section = name
+	}
+	clear(c.used)
 }

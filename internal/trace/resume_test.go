@@ -33,10 +33,7 @@ func TestResume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole := []byte(spoolText(t, second.spool))
 	want := regexp.MustCompile(`cut heresection_end:\d+:users_own\r\x1b\[0Ksection_end:\d+:step_script\r\x1b\[0K\x1b\[0K\x1b\[31;1mERROR: Job failed \(system failure\): the runner was restarted\x1b\[0;m\n$`)
 	if !want.Match(whole[len(whole)-300:]) {
 		t.Errorf("the log ends with %q", whole[len(whole)-300:])

@@ -18,6 +18,7 @@ type Section struct {
 	segment segment
 	own     *stream
 	more    []*stream
+	used    map[uint8]int64 // bytes of the streams that an earlier process has used up, see Continue
 	closed  bool
 }
 
@@ -28,11 +29,13 @@ type stream struct {
 	filter   filter
 	stamp    stamper
 	stamped  []byte // kept to be used again
+	mark            // raw counts every byte that was written
+	skip     int64  // of what comes, the bytes that an earlier process has used up
 }
 
 func (s *Section) newStream(fd int) *stream {
 	t := s.trace
-	w := &stream{section: s, filter: newFilter(t.secrets), stamp: newStamper(t.queue.stamped, jobStream, fd)}
+	w := &stream{section: s, filter: newFilter(t.secrets), stamp: newStamper(t.queue.stamped, jobStream, fd), mark: mark{source: uint8(fd)}}
 	w.commands.hide = t.secrets.addOfJob
 	return w
 }
@@ -50,6 +53,7 @@ func (t *Trace) Section(name, title string) *Section {
 		s.closed = true
 		return s
 	}
+	t.settle()
 	t.open = append(t.open, s)
 	t.queue.push(&s.segment, t.markers)
 	if t.markers {
@@ -66,6 +70,7 @@ func (s *Section) Stream(fd int) io.Writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.newStream(fd)
+	w.skip = s.used[w.source]
 	s.more = append(s.more, w)
 	return w
 }
@@ -84,11 +89,23 @@ func (w *stream) Write(p []byte) (int, error) {
 	if t.full() { // a job may go on to write gigabytes
 		return len(p), nil
 	}
-	text := w.stamps(w.filter.write(w.commands.write(p)))
+	n := len(p)
+	if had := min(w.skip, int64(n)); had > 0 {
+		w.take(p[:had]) // only for the state that it leaves
+		w.skip -= had
+		p = p[had:]
+	}
+	text := w.take(p)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.queue.text(&s.segment, text)
-	return len(p), nil
+	t.queue.text(&s.segment, text, w.mark)
+	return n, nil
+}
+
+// take sends bytes through all steps.
+func (w *stream) take(p []byte) []byte {
+	w.raw += int64(len(p))
+	return w.stamps(w.filter.write(w.commands.write(p)))
 }
 
 // stamps is the last step of the stream.
@@ -134,7 +151,7 @@ func (s *Section) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, w := range append([]*stream{s.own}, s.more...) {
-		t.queue.text(&s.segment, w.flush())
+		t.queue.text(&s.segment, w.flush(), w.mark)
 		*w = stream{section: s} // a caller may keep the section long after its buffers are of use
 	}
 	if t.markers {

@@ -17,6 +17,8 @@ type service struct {
 	filter filter
 	stamp  stamper
 	line   []byte
+	mark
+	skip int64 // of what comes, the bytes that an earlier process has used up
 }
 
 // Service returns a writer for one stream of the log of a service, fd 1 or 2, which is shown in grey after the names of
@@ -27,14 +29,39 @@ func (t *Trace) Service(number int, names []string, fd int) io.WriteCloser {
 		prefix: fmt.Sprintf("%s[service:%s] ", grey, strings.Join(names, "->")),
 		filter: newFilter(t.secrets),
 		stamp:  newStamper(t.queue.stamped, serviceStream+number, fd),
+		mark:   mark{source: serviceSource(number, fd)},
 	}
+}
+
+// serviceSource is the source of a service's stream in the spool. GitLab gives a job far fewer services than fit.
+func serviceSource(number, fd int) uint8 { return uint8(min(2*number+fd+2, 255)) }
+
+// ContinueService is Service for a log of which an earlier process had a part, see Resume: it expects the service's log
+// from its beginning, and leaves out that part.
+func (t *Trace) ContinueService(number int, names []string, fd int) io.WriteCloser {
+	w := t.Service(number, names, fd).(*service)
+	w.skip = t.services[w.source]
+	return w
 }
 
 // Write never fails.
 func (w *service) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	n := len(p)
+	if had := min(w.skip, int64(n)); had > 0 {
+		w.take(p[:had], func([]byte) {}) // only for the state that it leaves
+		w.skip -= had
+		p = p[had:]
+	}
+	w.take(p, w.show)
+	return n, nil
+}
+
+// take shows the lines that are whole after p.
+func (w *service) take(p []byte, show func(line []byte)) {
 	w.line = append(w.line, w.filter.write(p)...)
+	w.raw += int64(len(p))
 	for {
 		n := bytes.IndexByte(w.line, '\n')
 		rest := w.line[n+1:]
@@ -42,9 +69,9 @@ func (w *service) Write(p []byte) (int, error) {
 			n, rest = longestLine, w.line[longestLine:]
 		}
 		if n < 0 {
-			return len(p), nil
+			return
 		}
-		w.show(w.line[:n])
+		show(w.line[:n])
 		w.line = rest
 	}
 }
@@ -65,6 +92,6 @@ func (w *service) show(line []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.closed {
-		t.queue.aside(w.stamp.write(nil, text))
+		t.queue.aside(w.stamp.write(nil, text), w.mark)
 	}
 }

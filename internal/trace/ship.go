@@ -181,16 +181,25 @@ func (u *upload) note(reply Reply, n int) {
 // unsent reads the next chunk that the server does not have; it is empty when the server has all. It is valid until
 // the next call.
 func (u *upload) unsent() ([]byte, error) {
-	n := min(u.trace.sum().Size-u.trace.sent, chunkSize)
+	t := u.trace
+	t.mu.Lock()
+	size, from := t.spool.sum.Size, t.spool.place(t.sent)
+	t.mu.Unlock()
+	n := min(size-t.sent, chunkSize)
 	if n <= 0 {
 		return nil, nil
+	}
+	// The server must never know more of the log than the disk: after a power cut the two could not be joined. A disk that
+	// does not sync keeps no log from its readers.
+	if t.synced < size && t.spool.sync() == nil {
+		t.synced = size
 	}
 	if int64(cap(u.chunk)) < n {
 		u.chunk = make([]byte, n)
 	}
 	chunk := u.chunk[:n]
-	if _, err := u.trace.spool.file.ReadAt(chunk, u.trace.sent); err != nil {
-		return nil, fmt.Errorf("read job log from its spool file at offset %d: %w", u.trace.sent, err)
+	if err := t.spool.readAt(chunk, t.sent, from); err != nil {
+		return nil, fmt.Errorf("read job log from its spool file at offset %d: %w", t.sent, err)
 	}
 	return chunk, nil
 }

@@ -98,7 +98,7 @@ func shipping(t *testing.T, tr *Trace, up Uploader) func() []Signal {
 func raw(tr *Trace, text string) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	tr.queue.out.write([]byte(text))
+	tr.queue.out.write([]byte(text), mark{})
 }
 
 func refuse(outcomes ...Outcome) []answer {

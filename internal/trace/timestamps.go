@@ -40,7 +40,8 @@ func newStamper(on bool, number, fd int) stamper {
 	return stamper{source: fmt.Sprintf("%02x%c", number, kind)}
 }
 
-// write appends the lines to dst that are whole after p.
+// write appends the lines to dst that are whole after p. What is held back afterwards does not depend on how the bytes are
+// split into writes, or a log could not go on in another process.
 func (s *stamper) write(dst, p []byte) []byte {
 	if s.source == "" {
 		return append(dst, p...)
@@ -52,15 +53,17 @@ func (s *stamper) write(dst, p []byte) []byte {
 		}
 		text, rest, whole := bytes.Cut(p, []byte("\n"))
 		room := longestLine - len(s.line)
+		shown := bytes.LastIndexByte(text[:min(room, len(text))], '\r') + 1
 		switch {
+		case whole && len(text) <= room:
+			dst = s.end(dst, text, false)
+		case shown > 0: // a progress bar shows although its line goes on
+			dst = s.end(dst, text[:shown], true)
+			rest = p[shown:]
 		case len(text) > room:
 			text = text[:room-cutCharacter(text[:room])]
 			dst = s.end(dst, text, true)
 			rest = p[len(text):]
-		case whole:
-			dst = s.end(dst, text, false)
-		case bytes.IndexByte(text, '\r') >= 0: // a progress bar shows although its line goes on
-			dst = s.end(dst, text, true)
 		default:
 			s.line = append(s.line, text...)
 		}
@@ -75,6 +78,15 @@ func (s *stamper) flush(dst []byte) []byte {
 		return dst
 	}
 	return s.end(dst, nil, false)
+}
+
+// piece appends text as it is, to a line that goes on.
+func (s *stamper) piece(text string) []byte {
+	if s.source == "" {
+		return []byte(text)
+	}
+	s.begun = time.Now()
+	return s.end(nil, []byte(text), true)
 }
 
 // end appends the line that text completes.

@@ -51,8 +51,13 @@ type Trace struct {
 	queue  queue
 	open   []*Section // in the order of opening
 	closed bool
+	cut    *cut // of an earlier process, until something is written
+	// services says how much of the streams of services an earlier process has used up, in bytes by source.
+	services map[uint8]int64
 
-	sent int64 // bytes that the server has, as far as we know; belongs to Ship, then to Finish
+	// What follows belongs to Ship, then to Finish.
+	sent   int64 // bytes that the server has, as far as we know
+	synced int64 // bytes of the log that are on the disk for certain
 }
 
 // Open creates the spool file and starts an empty log. Remove releases the file.
@@ -94,6 +99,7 @@ func (t *Trace) AddMasks(values ...string) { t.secrets.add(values...) }
 // the log that was saved. Closing again returns the same.
 func (t *Trace) Close() (Sum, error) {
 	t.mu.Lock()
+	t.settle()
 	t.closed = true
 	open := slices.Clone(t.open)
 	t.mu.Unlock()
@@ -104,6 +110,18 @@ func (t *Trace) Close() (Sum, error) {
 	defer t.mu.Unlock()
 	t.queue.out.flush()
 	return t.spool.sum, t.spool.err
+}
+
+// Leave ends this process's part in the log: nothing that is written from now on, by Close either, reaches the spool. Resume
+// goes on with it, in this process or another.
+func (t *Trace) Leave() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed, t.spool.frozen = true, true
+	if err := t.spool.sync(); err != nil {
+		return fmt.Errorf("bring the job log to the disk: %w", err)
+	}
+	return nil
 }
 
 // Remove closes and deletes the spool file. The log must have been delivered, or be given up.

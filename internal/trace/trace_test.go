@@ -39,8 +39,13 @@ func openTrace(t *testing.T, opts Options) *Trace {
 // spooled returns what the spool holds.
 func spooled(t *testing.T, tr *Trace) string {
 	t.Helper()
-	got, err := os.ReadFile(tr.spool.file.Name())
-	if err != nil {
+	return spoolText(t, tr.spool)
+}
+
+func spoolText(t *testing.T, s *spool) string {
+	t.Helper()
+	got := make([]byte, s.sum.Size)
+	if err := s.readAt(got, 0, place{}); err != nil {
 		t.Fatal(err)
 	}
 	return string(got)
