@@ -7,8 +7,6 @@ import (
 	"io"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // Job is one Plan on an engine. Call Run once, then Remove.
@@ -17,8 +15,7 @@ type Job struct {
 	plan   *Plan
 	log    Log
 	shell  *shell
-	helper string // container id
-	nonce  string
+	course
 	// ServiceLog, if set before Run, opens a place for a stream (fd 1 or 2) of the log of the plan's service of this index.
 	ServiceLog func(service, fd int) io.WriteCloser
 	// Spare, if set before Run, is a service that was started before the job: it is used if it fits the plan, and removed if not.
@@ -38,16 +35,13 @@ type Job struct {
 	imageUser string   // of the build container's image
 	// Spans are the parts of the start-up, when Run has returned; none for a job that was not started.
 	Spans []Span
-
-	mu         sync.Mutex
-	containers []string // ids, in the order of creation
-	held       []string // claimed on the way: ids of images, names of stores
+	held  []string // claimed on the way: ids of images, names of stores
 }
 
 // NewJob prepares nothing yet, but claims what the plan names: until Remove nobody takes it for a leftover.
 func (e *Engine) NewJob(p *Plan, log Log) *Job {
 	p.claim(&e.claims)
-	return &Job{engine: e, plan: p, log: log, nonce: newNonce(), gate: newGate()}
+	return &Job{engine: e, plan: p, log: log, gate: newGate(), course: course{state: State{Nonce: newNonce()}}}
 }
 
 // claim takes the plan's network and volumes.
@@ -84,129 +78,55 @@ var (
 	ErrStepTimeout = errors.New("the script took longer than its own timeout")
 )
 
-// Run obeys the plan. When it returns every container of the job is dead. ctx ends everything at once; steps ends the
-// user's steps only, after which after_script and the final tasks still run. The error is the first that matters: of the
-// start-up or a step, then of a final task.
+// ErrLeft is the cause with which the context of Run is to be cancelled when another process shall go on with the job: its
+// containers stay as they are.
+var ErrLeft = errors.New("the job is left to the next process of the runner")
+
+// Run obeys the plan. When it returns every container of the job is dead, unless the job is left to another process. ctx ends
+// everything at once; steps ends the user's steps only, after which after_script and the final tasks still run. The error is
+// the first that matters: of the start-up or a step, then of a final task.
 func (j *Job) Run(ctx, steps context.Context) (err error) {
 	ctx, unwatch := j.engine.watch(ctx)
 	defer unwatch()
 	defer func() { err = j.engine.blame(err) }()
 	defer j.following.Wait()
 	defer j.kill(ctx)
-	err = j.prepare(ctx, steps)
-	ran := err == nil
-	if ran {
-		giveAway(ctx, j)
-		if err = j.steps(ctx, steps); err != nil && ctx.Err() == nil {
-			j.Fallen = fallen(ctx, j)
-		}
-		if aerr := j.afterScript(ctx, status(err)); err == nil {
-			err = aerr
+	if err := (adoption{j}).begin(ctx); err != nil {
+		return err
+	}
+	if !j.state.Ready {
+		if err := j.begun(ctx, j.prepare(ctx, steps)); err != nil {
+			return err
 		}
 	}
-	// A failed source or artifact download still saves what is to be saved on failure; a failed preparation does not.
-	if ctx.Err() == nil && (ran || isTaskError(err)) {
-		if ferr := j.finally(ctx, err == nil); err == nil {
-			err = ferr
-		}
+	todo := stages{j}
+	if todo.steps(ctx, steps); j.state.Failed && ctx.Err() == nil {
+		j.Fallen = fallen(ctx, j)
 	}
+	todo.afterScript(ctx)
+	todo.finally(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return err
+	return j.state.Result.err()
 }
 
-func (j *Job) steps(ctx, stop context.Context) error {
-	if j.plan.StepTimeout > 0 {
-		var cancel context.CancelFunc
-		stop, cancel = context.WithTimeoutCause(stop, j.plan.StepTimeout, ErrStepTimeout)
-		defer cancel()
-	}
-	for i, s := range j.plan.Steps {
-		if err := j.step(ctx, stop, s, "running", i == len(j.plan.Steps)-1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (j *Job) step(ctx, stop context.Context, s Step, status string, last bool) error {
-	section := j.log(s.Section, s.Title)
-	defer section.Close()
-	if stop.Err() != nil {
-		return context.Cause(stop)
-	}
-	if j.breakdown != "" {
-		section.Plain("%s", j.breakdown)
-		j.breakdown = ""
-	}
-	for _, remark := range j.remarks {
-		warn(section, "%s", remark)
-	}
-	j.remarks = nil
-	var hold holding
-	if j.Hold != nil {
-		hold = func(stop context.Context, code int) {
-			if last || code != 0 {
-				j.Hold(stop, section)
-			}
-		}
-	}
-	script := wrap(j.nonce, status, s.StatusVariable, s.Script, hold != nil)
-	for attempt := 1; ; attempt++ {
-		err := j.shell.run(ctx, stop, s.Section, script, section, hold)
-		tellTimeout(stop, section, s.Section)
-		if !errors.Is(err, errNothingRan) || attempt >= j.plan.StepAttempts {
-			return err
-		}
-		warn(section, "%v: trying again (%d of %d)", err, attempt+1, j.plan.StepAttempts)
-	}
-}
-
-// afterScript runs after the steps in every case, in a shell of its own and with a limit of its own.
-func (j *Job) afterScript(ctx context.Context, status string) error {
-	if j.plan.After == nil || ctx.Err() != nil {
-		return nil
-	}
-	errTimeout := fmt.Errorf("after_script took longer than %v (RUNNER_AFTER_SCRIPT_TIMEOUT)", j.plan.AfterTimeout)
-	stop, cancel := context.WithTimeoutCause(ctx, j.plan.AfterTimeout, errTimeout)
-	defer cancel()
-	section := j.log(j.plan.After.Section, j.plan.After.Title)
-	defer section.Close()
-	s := j.plan.After
-	err := j.shell.run(ctx, stop, s.Section, wrap(j.nonce, status, s.StatusVariable, s.Script, false), section, nil)
-	tellTimeout(stop, section, s.Section)
-	if err == nil || j.plan.AfterMatters {
+// begun notes the end of the start-up. A failed source or artifact download still saves what is to be saved on failure; any
+// other failure is the job's end.
+func (j *Job) begun(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err == nil:
+		giveAway(ctx, j)
+		j.save(func(s *State) { s.Ready, s.Stores = true, j.Stores.Names() })
+	case isTaskError(err):
+		j.save(func(s *State) { s.Ready = true })
+		j.end(len(j.plan.Steps)+1, err, true)
+	default:
 		return err
 	}
-	warn(section, "after_script failed, but job will continue unaffected: %v", err)
 	return nil
-}
-
-// status is what CI_JOB_STATUS says in after_script.
-func status(err error) string {
-	switch {
-	case err == nil:
-		return "success"
-	case errors.Is(err, ErrCanceled):
-		return "canceled"
-	case errors.Is(err, ErrStepTimeout):
-		return "timedout"
-	}
-	return "failed"
-}
-
-func (j *Job) finally(ctx context.Context, ok bool) error {
-	var first error
-	for _, t := range j.plan.Finally {
-		if t.When == OnSuccess && !ok || t.When == OnFailure && ok {
-			continue
-		}
-		if err := j.task(ctx, t); err != nil && first == nil && !t.Optional {
-			first = err
-		}
-	}
-	return first
 }
 
 // errRefused is wrapped by the error of a helper of another version.
@@ -219,9 +139,9 @@ func (t taskError) Unwrap() error { return t.error }
 
 func isTaskError(err error) bool { return errors.As(err, &taskError{}) }
 
-// task runs one stage in the helper.
-func (j *Job) task(ctx context.Context, t Task) error {
-	if j.helper == "" {
+// task runs one stage in the helper; again if another process has begun it.
+func (j *Job) task(ctx context.Context, t Task, again bool) error {
+	if j.state.Helper == "" {
 		return nil
 	}
 	var section Section = discard{}
@@ -229,9 +149,12 @@ func (j *Job) task(ctx context.Context, t Task) error {
 		section = j.log(t.Section, t.Title)
 		defer section.Close()
 	}
+	if again {
+		warn(section, "The runner was restarted: this stage begins again")
+	}
 	ctx, cancel := limited(ctx, t.Timeout, t.Section)
 	defer cancel()
-	code, err := j.engine.containers.exec(ctx, j.helper, j.plan.Helper.Command, append(t.Request, '\n'), section.Stream(1), section.Stream(2))
+	code, err := j.engine.stage(ctx, j.state.Helper, j.plan.Helper.Command, t.Request, section)
 	late, isLate := errors.AsType[*LimitError](err)
 	tellTimeout(ctx, section, t.Section)
 	switch {
@@ -247,12 +170,6 @@ func (j *Job) task(ctx context.Context, t Task) error {
 		return taskError{&ExitError{Stage: t.Section, Code: code}}
 	}
 	return nil
-}
-
-func (j *Job) track(id string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.containers = append(j.containers, id)
 }
 
 // cleanupTimeout bounds the removal of a job's things (docker-executor contract 2.11); an engine that hangs gets less, since
@@ -271,8 +188,15 @@ func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // kill ends all containers: before the job's ending is told to GitLab nothing of it may run, or an old sidecar could hold
-// the slot's volumes when the next job starts.
+// the slot's volumes when the next job starts. Those of a job that is left go on.
 func (j *Job) kill(ctx context.Context) {
+	if !left(ctx) {
+		j.Kill(ctx)
+	}
+}
+
+// Kill ends all containers of a job that Run has left.
+func (j *Job) Kill(ctx context.Context) {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
 	_ = j.each(func(id string) error { return j.engine.containers.kill(ctx, id) })
@@ -309,18 +233,5 @@ func (j *Job) remove(ctx context.Context) error {
 	if j.plan.Network != nil {
 		errs = append(errs, j.engine.networks.remove(ctx, j.plan.Network.Name))
 	}
-	return errors.Join(errs...)
-}
-
-// each does f to every container at once and joins the errors.
-func (j *Job) each(f func(id string) error) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	errs := make([]error, len(j.containers))
-	var g errgroup.Group
-	for i, id := range j.containers {
-		g.Go(func() error { errs[i] = f(id); return nil })
-	}
-	_ = g.Wait()
 	return errors.Join(errs...)
 }

@@ -17,7 +17,7 @@ func isRoot(user string) bool {
 // giveAway gives the plan's directories to the user of the build container's image. A failure is a warning, as with
 // gitlab-runner: the job may do without.
 func giveAway(ctx context.Context, j *Job) {
-	if len(j.plan.Owned) == 0 || j.helper == "" || isRoot(j.imageUser) {
+	if len(j.plan.Owned) == 0 || j.state.Helper == "" || isRoot(j.imageUser) {
 		return
 	}
 	if err := changeOwner(ctx, j); err != nil && ctx.Err() == nil {
@@ -42,7 +42,7 @@ func changeOwner(ctx context.Context, j *Job) error {
 		return fmt.Errorf("its image does not tell the ids of its user (id -u, id -g): %q, exit code %d", ids, code)
 	}
 	command := append(append([]string{}, j.plan.Helper.Own...), ids)
-	code, err = on.exec(ctx, j.helper, append(command, j.plan.Owned...), nil, io.Discard, &said)
+	code, err = on.exec(ctx, j.state.Helper, append(command, j.plan.Owned...), nil, io.Discard, &said)
 	switch {
 	case err != nil:
 		return err

@@ -34,6 +34,8 @@ func (j *Job) prepare(ctx, steps context.Context) error {
 			return fmt.Errorf("clean up after a preparation that failed: %w", err)
 		}
 		j.forget()
+		j.shell = nil
+		j.plan.claim(&j.engine.claims) // for the next try
 		select {
 		case <-time.After(preparePause):
 		case <-steps.Done():
@@ -56,12 +58,4 @@ func passing(err error) bool {
 	_, exit := errors.AsType[*ExitError](err)
 	_, late := errors.AsType[*LimitError](err)
 	return !late && !image && !config && !service && !exit && !errors.Is(err, errRefused)
-}
-
-// forget drops what a try left that is removed by now, for the next try.
-func (j *Job) forget() {
-	j.plan.claim(&j.engine.claims)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.containers, j.shell, j.helper = nil, nil, ""
 }

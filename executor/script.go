@@ -51,6 +51,7 @@ type marks struct {
 	mark    []byte // the byte 0x1e and the nonce
 	pending []byte // what may be the beginning of a line of ours
 	started bool
+	begun   func() // called when started becomes true, if it is set
 	ended   bool
 	code    int
 	over    chan struct{} // closed when ended is set
@@ -112,7 +113,9 @@ func (m *marks) take(buf []byte) (used int, whole bool) {
 	case !found:
 		return 0, false
 	case text == "+":
-		m.started = true
+		if m.started = true; m.begun != nil {
+			m.begun()
+		}
 	case strings.HasPrefix(text, "-"):
 		code, err := strconv.ParseUint(text[1:], 10, 8)
 		if err != nil || m.ended {

@@ -9,15 +9,15 @@ import (
 
 // follow copies the log of a service, from its beginning to the end of the container, where the job shows such logs. Run
 // waits for it: a job's containers are dead by then.
-func (s *starter) follow(job context.Context, index int, id string) {
-	if s.ServiceLog == nil {
+func (j *Job) follow(ctx context.Context, index int, id string) {
+	if j.ServiceLog == nil {
 		return
 	}
-	s.following.Go(func() {
-		out, errw := s.ServiceLog(index, 1), s.ServiceLog(index, 2)
+	j.following.Go(func() {
+		out, errw := j.ServiceLog(index, 1), j.ServiceLog(index, 2)
 		defer out.Close()
 		defer errw.Close()
-		logs, err := s.engine.docker.ContainerLogs(job, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
+		logs, err := j.engine.docker.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
 		if err != nil {
 			return // the service works without its log
 		}

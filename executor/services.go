@@ -57,6 +57,7 @@ func (r *serviceRun) up(job, ctx context.Context) (id string, err error) {
 	if taken, err := r.spare.get(ctx); err != nil || taken && r.offer.index == r.index {
 		if err == nil {
 			id = r.offer.spare.container
+			r.state.Services[r.index] = id
 			r.log.Plain("Service %s was started before the job", r.svc.Title)
 			r.follow(job, r.index, id)
 		}
@@ -99,6 +100,7 @@ func (r *serviceRun) start(job, ctx context.Context, binds ...string) (string, e
 		}
 		return "", err
 	}
+	r.state.Services[r.index] = id
 	r.follow(job, r.index, id)
 	return id, nil
 }

@@ -34,25 +34,49 @@ type shell struct {
 	name  string
 	image string // as the job names it
 	nonce string
-	alien error  // why an image for another platform does not run; nil for any other image
-	gate  *gate  // open while the container runs
-	armed *armed // started and waiting for its script
+	alien error    // why an image for another platform does not run; nil for any other image
+	gate  *gate    // open while the container runs
+	armed *armed   // started and waiting for its script
+	read  [2]int64 // bytes of the container's stdout and stderr that were read so far
+	begun func()   // is told when the start line of a script was seen; nil = nobody wants to know
 
 	nativeStop bool // see Build.NativeStop
 }
 
 // armed is one start of the container.
 type armed struct {
-	out, errw *held
-	marks     *marks
-	stream    *stream
+	from   [2]int64 // what was read before it
+	in     [2]*counted
+	held   [2]*held // nil for a start of which another process has delivered the script
+	marks  *marks
+	stream *stream
+	clean  bool      // its output was read to an end
+	broken bool      // but for an interruption; what it ended with may be the engine's doing
+	lost   time.Time // since then its engine was away; zero = it was not
+}
+
+// before is how much of the container's output belongs to what ran before the next script.
+func (s *shell) before() [2]int64 {
+	if s.armed != nil {
+		return s.armed.from
+	}
+	return s.read
+}
+
+// newArmed prepares the way of a start's output to out and errw.
+func (s *shell) newArmed(out, errw io.Writer) *armed {
+	a := &armed{from: s.read, marks: newMarks(out, s.nonce)}
+	a.marks.begun = s.begun
+	a.in = [2]*counted{{to: a.marks, n: &s.read[0]}, {to: errw, n: &s.read[1]}}
+	return a
 }
 
 // arm attaches and starts the container, so that its shell waits for the script. ctx bounds the whole step.
 func (s *shell) arm(ctx context.Context) error {
-	a := &armed{out: newHeld(ctx), errw: newHeld(ctx)}
-	a.marks = newMarks(a.out, s.nonce)
-	stream, err := s.on.attach(ctx, s.id, a.marks, a.errw)
+	out, errw := newHeld(ctx), newHeld(ctx)
+	a := s.newArmed(out, errw)
+	a.held = [2]*held{out, errw}
+	stream, err := s.on.attach(ctx, s.id, a.in[0], a.in[1])
 	if err != nil {
 		return err
 	}
@@ -75,7 +99,7 @@ func (s *shell) arm(ctx context.Context) error {
 // run delivers the script and copies the output until the container's end. stop interrupts the script: its processes are
 // told to end, killed after a grace, and the cause of stop is returned. ctx ends everything at once. hold, if there is one,
 // is for a script that is wrapped to be held: the container lives on until it returns.
-func (s *shell) run(ctx, stop context.Context, stage, script string, section Section, hold holding) error {
+func (s *shell) run(ctx, stop context.Context, stage, script string, out [2]io.Writer, hold holding) error {
 	if s.armed == nil {
 		if err := s.arm(ctx); err != nil {
 			return err
@@ -84,24 +108,35 @@ func (s *shell) run(ctx, stop context.Context, stage, script string, section Sec
 	defer s.gate.set("")
 	a := s.armed
 	s.armed = nil
-	if err := errors.Join(a.out.release(section.Stream(1)), a.errw.release(section.Stream(2))); err != nil {
+	if err := errors.Join(a.held[0].release(out[0]), a.held[1].release(out[1])); err != nil {
 		return err
 	}
+	defer s.interruptible(ctx, stop)()
+	inTime, writeErr := a.feed(stop, script, hold)
+	a.clean = a.stream.wait() == nil
+	return s.judge(ctx, stop, a, stage, inTime(), writeErr)
+}
+
+// interruptible lets the end of stop interrupt the script, until the function that it returns was called.
+func (s *shell) interruptible(ctx, stop context.Context) (done func()) {
 	interrupted := make(chan struct{})
 	disarm := context.AfterFunc(stop, func() {
 		defer close(interrupted)
-		s.interrupt(ctx)
+		if !left(ctx) {
+			s.interrupt(ctx)
+		}
 	})
-	defer func() {
+	return func() {
 		// The container may be started again for after_script: nothing of the interruption may be left by then.
 		if !disarm() {
 			<-interrupted
 		}
-	}()
+	}
+}
 
-	inTime, writeErr := a.feed(stop, script, hold)
-	err := a.stream.wait()
-	ended := inTime()
+// judge waits for the container's end and says how the script ended; inTime says that it did so before stop.
+func (s *shell) judge(ctx, stop context.Context, a *armed, stage string, inTime bool, writeErr error) error {
+	code, err := s.finish(ctx, a)
 	if ferr := a.marks.flush(); err == nil {
 		err = ferr
 	}
@@ -111,19 +146,16 @@ func (s *shell) run(ctx, stop context.Context, stage, script string, section Sec
 	if err != nil {
 		return err
 	}
-	code, err := s.exitCode(ctx)
-	if err != nil {
-		return err
-	}
-	if stop.Err() != nil && !ended {
+	if stop.Err() != nil && !inTime {
 		return context.Cause(stop)
 	}
-	return s.verdict(ctx, a.marks, stage, code, writeErr)
+	return s.verdict(ctx, a, stage, code, writeErr)
 }
 
 // verdict believes an exit code only together with the script's own lines: a shell whose stdin is cut before or in the
-// script exits 0 too.
-func (s *shell) verdict(ctx context.Context, m *marks, stage string, code int64, writeErr error) error {
+// script exits 0 too, and the end of an engine or machine leaves codes that scripts give as well.
+func (s *shell) verdict(ctx context.Context, a *armed, stage string, code int64, writeErr error) error {
+	m := a.marks
 	switch {
 	case m.ended && m.code == 0:
 		return nil
@@ -137,10 +169,10 @@ func (s *shell) verdict(ctx context.Context, m *marks, stage string, code int64,
 		return fmt.Errorf("%w: container %s ended with exit code %d and its shell ran nothing; the image needs a shell (sh or bash), and its entrypoint must exec its arguments", errNothingRan, s.name, code)
 	case code != 0 && killed(ctx, s.on.docker, s.id):
 		return fmt.Errorf("container %s was ended from outside (exit code %d), by `docker kill`, `docker stop` or an engine that stopped: its script did not reach its end", s.name, code)
-	case code != 0:
+	case code != 0 && (!a.broken || s.oomKilled(ctx)):
 		return &ExitError{Stage: stage, Code: int(code), OOMKilled: s.oomKilled(ctx)}
 	}
-	return fmt.Errorf("the script's shell in container %s ended with exit code 0 but not by the end of the script", s.name)
+	return fmt.Errorf("the script's shell in container %s ended with exit code %d but not by the end of the script", s.name, code)
 }
 
 func (s *shell) exitCode(ctx context.Context) (int64, error) {

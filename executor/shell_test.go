@@ -43,7 +43,7 @@ func TestVerdict(t *testing.T) {
 			})
 			s := &shell{on: e.containers, id: "c", name: "c"}
 			m := &marks{started: test.started, ended: test.ended, code: test.marked}
-			err := s.verdict(t.Context(), m, "step_script", test.code, test.write)
+			err := s.verdict(t.Context(), &armed{marks: m}, "step_script", test.code, test.write)
 			if test.nothingRan {
 				if !errors.Is(err, errNothingRan) || test.write != nil && !errors.Is(err, test.write) {
 					t.Errorf("got %v, want that nothing ran", err)

@@ -54,7 +54,7 @@ func (e *Engine) StartSpare(ctx context.Context, p *Plan) (*Spare, error) {
 	err := g.group.Wait()
 	var spare *Spare
 	if err == nil {
-		spare, err = e.inspectSpare(ctx, j.containers[len(j.containers)-1])
+		spare, err = e.inspectSpare(ctx, j.state.Containers[len(j.state.Containers)-1])
 	}
 	if err == nil {
 		spare.claim()

@@ -75,6 +75,7 @@ func (j *Job) start(job, cancel context.Context, begun time.Time) error {
 func (s *starter) begin(job, ctx context.Context) (parts []*future[none]) {
 	g := s.graph
 	runs := make([]*serviceRun, len(s.plan.Services))
+	s.state.Services = make([]string, len(runs))
 	for i := range runs {
 		runs[i] = &serviceRun{starter: s, index: i, svc: &s.plan.Services[i]}
 		s.images = append(s.images, node(g, func() (resolved, error) { return runs[i].resolve(ctx) }))
@@ -190,9 +191,9 @@ func (s *starter) build(job, ctx context.Context) error {
 		return err
 	}
 	s.imageUser = image.User
-	s.shell = &shell{
-		on: s.engine.containers, id: id, name: c.Name, image: b.Image.Ref, nonce: s.nonce, alien: alien, gate: s.gate, nativeStop: b.NativeStop,
-	}
+	s.state.Build = id
+	s.shell = s.newShell(id)
+	s.shell.alien = alien
 	if ctx.Err() != nil || !early(b, image) {
 		return context.Cause(ctx)
 	}
@@ -290,7 +291,7 @@ func (s *starter) before(ctx context.Context, helper *future[none]) error {
 	}
 	for _, t := range s.plan.Before {
 		done := s.graph.span(t.Section)
-		if err := s.task(ctx, t); err != nil {
+		if err := s.task(ctx, t, false); err != nil {
 			return err
 		}
 		done()
@@ -308,7 +309,7 @@ func (s *starter) helperUp(ctx context.Context) error {
 	c.Unchecked = true
 	id, err := s.create(ctx, &c, s.plan.OwnImage, false, "predefined")
 	if err == nil {
-		s.helper = id
+		s.state.Helper = id
 		err = s.engine.containers.start(ctx, id, s.plan.Helper.Name)
 	}
 	if err != nil {

@@ -76,7 +76,7 @@ func execute(ctx context.Context, g *globals, o execOptions, names []string) err
 	if err != nil {
 		return err
 	}
-	poll, jobs, stop := lifetimes(ctx, c.ShutdownTimeout, log, syscall.SIGHUP) // the terminal is gone
+	poll, stay, jobs, stop := lifetimes(ctx, stopping{timeout: c.ShutdownTimeout, log: log, also: []os.Signal{syscall.SIGHUP}}) // the terminal is gone
 	defer stop()
 	tmp, err := os.MkdirTemp("", "lced-runner-exec")
 	if err != nil {
@@ -94,7 +94,7 @@ func execute(ctx context.Context, g *globals, o execOptions, names []string) err
 		return err
 	}
 	defer engine.Close()
-	defer engine.Sweep(context.WithoutCancel(ctx), true)
+	defer engine.Sweep(context.WithoutCancel(ctx), true, executor.Leave{})
 	server, closeServer, err := serve(poll, engine, &c.Runners[0], o.concurrent > 1)
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func execute(ctx context.Context, g *globals, o execOptions, names []string) err
 	if err != nil {
 		return err
 	}
-	if err := runUntilDone(poll, jobs, server, submitted, options); err != nil {
+	if err := runUntilDone(poll, stay, jobs, server, submitted, options); err != nil {
 		return err
 	}
 	return report(server, submitted, o.report)
@@ -208,7 +208,7 @@ func serve(ctx context.Context, engine *executor.Engine, r *config.Runner, mixed
 }
 
 // runUntilDone runs the runner until the pipeline has ended.
-func runUntilDone(poll, jobs context.Context, server *coordinator.Server, id int64, o runner.Options) error {
+func runUntilDone(poll, stay, jobs context.Context, server *coordinator.Server, id int64, o runner.Options) error {
 	poll, drain := context.WithCancelCause(poll)
 	defer drain(nil)
 	r, err := runner.New(poll, o)
@@ -221,7 +221,7 @@ func runUntilDone(poll, jobs context.Context, server *coordinator.Server, id int
 		drain(errDrain)
 		waited <- err
 	}()
-	err = r.Run(poll, jobs, nil)
+	err = r.Run(poll, stay, jobs, nil)
 	if errors.Is(err, errDrain) || errors.Is(err, context.Canceled) {
 		err = nil
 	}

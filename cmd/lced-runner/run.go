@@ -3,15 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +62,7 @@ func run(ctx context.Context, g *globals, flag, listen string) error {
 		return err
 	}
 	defer unlock()
-	poll, jobs, stop := lifetimes(ctx, c.ShutdownTimeout, log)
+	poll, stay, jobs, stop := lifetimes(ctx, stopping{leave: c.LCED.Shutdown != "abort", timeout: c.ShutdownTimeout, log: log})
 	defer stop()
 	o, err := runnerOptions(c, id, state, log)
 	if err != nil {
@@ -97,7 +95,7 @@ func run(ctx context.Context, g *globals, flag, listen string) error {
 	})
 	defer wg.Wait()
 	defer end(nil)
-	if err := r.Run(poll, jobs, changes); err != nil && poll.Err() == nil {
+	if err := r.Run(poll, stay, jobs, changes); err != nil && poll.Err() == nil {
 		return err
 	}
 	log.Info("stopped")
@@ -129,10 +127,11 @@ func runnerOptions(c *config.Config, id, state string, log *slog.Logger) (runner
 	nameRunners(c, host)
 	// Neither has to exist: a machine without containers, a user without docker logins.
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	home, _ := os.UserHomeDir()
 	auth, _ := os.ReadFile(filepath.Join(home, ".docker", "config.json"))
 	return runner.Options{
-		Config: c, SystemID: id, StateDir: state, Version: version, Revision: revision, Host: host,
+		Config: c, SystemID: id, BootID: strings.TrimSpace(string(boot)), StateDir: state, Version: version, Revision: revision, Host: host,
 		MountInfo: string(mounts), DockerAuth: auth, Env: os.Getenv, Logger: log,
 	}, nil
 }
@@ -157,51 +156,4 @@ func stateDir(state string, log *slog.Logger) (dir string, unlock func(), err er
 		return "", nil, fmt.Errorf("another lced-runner already runs with this configuration (%s is locked): stop it first", lock.Name())
 	}
 	return state, func() { lock.Close() }, nil
-}
-
-// errDrain is why polling ends.
-var errDrain = errors.New("the runner is stopping")
-
-// stopGrace is how much longer than shutdown_timeout a stop may take: the delivery of an ending gives up by that, and keeps
-// the ending for the next start.
-const stopGrace = 10 * time.Second
-
-// lifetimes makes the contexts of polling and of all jobs, and lets signals end them: SIGQUIT ends polling and lets jobs
-// finish, SIGTERM, SIGINT and what else is named end both; a second one, or a stop that takes too long (an engine that hangs), ends the process.
-func lifetimes(ctx context.Context, shutdown time.Duration, log *slog.Logger, also ...os.Signal) (poll, jobs context.Context, stop func()) {
-	jobs, endJobs := context.WithCancelCause(ctx)
-	poll, endPoll := context.WithCancelCause(jobs)
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, append(also, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGINT)...)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		var late *time.Timer
-		for s := range signals {
-			switch {
-			case s == syscall.SIGQUIT:
-				log.Info("SIGQUIT: no new jobs, waiting for the running ones")
-				endPoll(errDrain)
-			case jobs.Err() != nil:
-				log.Error("second signal: exit at once, whatever is still running", "signal", s.String())
-				os.Exit(1)
-			default:
-				log.Info("ending all jobs", "signal", s.String())
-				endJobs(runner.ErrInterrupted)
-				late = time.AfterFunc(shutdown+stopGrace, func() {
-					log.Error("the jobs did not end within shutdown_timeout: exit at once, whatever is still running")
-					os.Exit(1)
-				})
-			}
-		}
-		if late != nil {
-			late.Stop()
-		}
-	}()
-	return poll, jobs, func() {
-		signal.Stop(signals)
-		close(signals)
-		<-done
-		endJobs(nil)
-	}
 }

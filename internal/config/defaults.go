@@ -18,6 +18,8 @@ func Default() *Config {
 			MinFreeMemory:     128 << 20, // dockerd and containerd of a sidecar, and a shell
 			DiskHighWatermark: 85,        // kubelet's marks are 85 and 80; flash wants more air, and cleaning seldom
 			DiskLowWatermark:  75,
+			Shutdown:          "handover",
+			HandoverTimeout:   10 * time.Minute, // enough for an upgrade of a slow board
 		},
 	}
 }
@@ -60,6 +62,10 @@ func (c *Config) fillZeros() {
 	orDefault(&c.ShutdownTimeout, d.ShutdownTimeout)
 	orDefault(&c.LCED.DiskHighWatermark, d.LCED.DiskHighWatermark)
 	orDefault(&c.LCED.DiskLowWatermark, d.LCED.DiskLowWatermark)
+	orDefault(&c.LCED.HandoverTimeout, d.LCED.HandoverTimeout)
+	if c.LCED.Shutdown == "" {
+		c.LCED.Shutdown = d.LCED.Shutdown
+	}
 	orDefault(&c.SessionServer.Timeout, d.SessionServer.Timeout)
 	for i := range c.Runners {
 		r, d := &c.Runners[i], DefaultRunner()

@@ -1,11 +1,14 @@
 // Package journal keeps what has to survive the runner's process: one file for each job that GitLab believes to run here.
 //
 // A record is written, durably, before anything is created for the job, and removed when GitLab has taken the job's ending.
-// Whatever is left at the next start is a job that still has to be reported. The package stores and lists; what a left
-// record means is decided by package runner.
+// While the job runs, changes are appended to it, without waiting for the disk: they are for a process that dies, and after a
+// power cut no job goes on. The job's end replaces all by its ending, so secrets are gone with it. Whatever is left at the
+// next start is a job that still has to be gone on with, or reported. The package stores and lists; what a left record means
+// is decided by package runner.
 package journal
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,20 +20,47 @@ import (
 	"syscall"
 	"time"
 
+	"lced-runner/executor"
+	"lced-runner/internal/plan"
 	"lced-runner/jobapi"
 )
 
 // Entry is what is known of one job.
 type Entry struct {
 	JobID          int64         `json:"job_id"`
-	Token          jobapi.Secret `json:"token"` // the job's; it dies with the job
-	URL            string        `json:"url"`   // of its GitLab
+	Token          jobapi.Secret `json:"token"`  // the job's; it dies with the job
+	URL            string        `json:"url"`    // of its GitLab
+	Runner         string        `json:"runner"` // short token of the runner that took it
 	Received       time.Time     `json:"received"`
 	Spool          string        `json:"spool"` // file of the log
 	Sections       bool          `json:"sections"`
 	OutputLimit    int64         `json:"output_limit"` // bytes
 	FailureReasons []string      `json:"failure_reasons,omitempty"`
 	Final          *Final        `json:"final,omitempty"` // set when the job has ended and GitLab does not know it yet
+
+	*Running // nil when the job has ended
+}
+
+// Running is what another process needs to go on with a job that has not ended.
+type Running struct {
+	Format      int         `json:"format"`         // see [Format]
+	Boot        string      `json:"boot,omitempty"` // of the machine, as the kernel names it
+	Slot        int         `json:"slot"`
+	ProjectSlot int         `json:"project_slot"`
+	Job         *jobapi.Job `json:"job"`
+
+	Change
+}
+
+// Format is the number of the form that a Running has. A process does not go on with a job of another one.
+const Format = 1
+
+// Change is what is appended while a job runs. Each value takes the place of an earlier one, but for masks, which add up.
+type Change struct {
+	Compiled *plan.Compiled  `json:"compiled,omitempty"`
+	State    *executor.State `json:"state,omitempty"`
+	Masks    []string        `json:"masks,omitempty"` // that the job has added itself
+	Ended    bool            `json:"ended,omitempty"` // the runner was told to end it: nobody may go on with it
 }
 
 // Final is how a job ended.
@@ -113,6 +143,54 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// Append adds a change to a job's record. It survives the process, but perhaps no power cut.
+func (j *Journal) Append(e Entry, c Change) error {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("write job %d into the journal: %w", e.JobID, err)
+	}
+	f, err := os.OpenFile(j.path(e), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("add to job %d in the journal: %w", e.JobID, err)
+	}
+	// The newline comes first: half a line of an earlier attempt spoils no other one.
+	_, err = f.Write(append([]byte("\n"), text...))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("add to job %d in the journal: %w", e.JobID, err)
+	}
+	return nil
+}
+
+// parse reads a record and the changes to it. A change that is not whole was being written when the process died.
+func parse(text []byte) (Entry, error) {
+	first, changes, _ := bytes.Cut(text, []byte("\n"))
+	var e Entry
+	if err := json.Unmarshal(first, &e); err != nil {
+		return e, err
+	}
+	if e.JobID == 0 {
+		return e, errors.New("it names no job")
+	}
+	if e.Running == nil {
+		return e, nil
+	}
+	for line := range bytes.SplitSeq(changes, []byte("\n")) {
+		var c Change
+		if json.Unmarshal(line, &c) != nil {
+			continue
+		}
+		if c.Compiled != nil {
+			e.Compiled = c.Compiled
+		}
+		if c.State != nil {
+			e.State = c.State
+		}
+		e.Masks = append(e.Masks, c.Masks...)
+		e.Ended = e.Ended || c.Ended
+	}
+	return e, nil
+}
+
 // Remove forgets a job whose ending GitLab has taken. A record that comes back after a power cut does no harm: GitLab
 // refuses a second ending.
 func (j *Journal) Remove(e Entry) error {
@@ -155,10 +233,7 @@ func (j *Journal) Left() ([]Entry, error) {
 		text, err := os.ReadFile(path)
 		var e Entry
 		if err == nil {
-			err = json.Unmarshal(text, &e)
-		}
-		if err == nil && e.JobID == 0 {
-			err = errors.New("it names no job")
+			e, err = parse(text)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("read the journal's record %s: %w", path, err), os.Rename(path, path+".broken"))

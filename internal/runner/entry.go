@@ -155,10 +155,11 @@ func (cs *connections) engineFacts(ctx context.Context, e *entry) (ownImage stri
 	return ownImage, facts, err
 }
 
-// sweep removes what an earlier process with our system id left behind, but for what adopt takes over.
-func (cs *connections) sweep(ctx context.Context, adopt func(*executor.Engine) []*executor.Spare) {
+// sweep removes what an earlier process with our system id left behind, but for what belongs to these plans, and for what
+// adopt takes over.
+func (cs *connections) sweep(ctx context.Context, plans []*executor.Plan, adopt func(*executor.Engine) []*executor.Spare) {
 	for _, engine := range cs.engines {
-		if err := engine.Sweep(ctx, false, adopt(engine)...); err != nil {
+		if err := engine.Sweep(ctx, false, executor.Leave{Plans: plans, Spares: adopt(engine)}); err != nil {
 			cs.Logger.Warn("could not remove everything that an earlier runner left on the engine", "error", err)
 		}
 	}

@@ -18,12 +18,11 @@ import (
 	"lced-runner/jobapi"
 )
 
-// life is one job at work.
-type life struct {
+// account is what is kept of a job, on the disk and for GitLab.
+type account struct {
 	*Runner
 	entry  *entry
 	job    *jobapi.Job
-	slot   *slot
 	log    *slog.Logger
 	record journal.Entry
 	trace  *trace.Trace
@@ -35,27 +34,50 @@ type life struct {
 	keep   bool // a sidecar is to be kept for the next such job
 }
 
+// life is one job at work.
+type life struct {
+	account
+	slot *slot
+}
+
+func (r *Runner) newLife(e *entry, job *jobapi.Job, s *slot) *life {
+	l := &life{slot: s, account: account{
+		Runner: r, entry: e, job: job, log: e.log.With("job", job.ID), up: &uploader{api: e.api, job: job},
+	}}
+	if s != nil { // without one it runs no more
+		l.status, l.reason = e.status.Begin(factsOf(job)), jobapi.ReasonRunnerSystemFailure
+	}
+	return l
+}
+
 // runJob is the life of one job:
 //
 //	journal ─► trace ─► PUT running ─► plan.Compile ─► executor.Run ─► outcome ─► final PUT ─► slot free ─► remove
 //
 // While it runs the trace is shipped; GitLab's replies carry the only thing that comes back, the cancel.
-func (r *Runner) runJob(poll, jobs context.Context, e *entry, job *jobapi.Job, s *slot) {
-	l := &life{Runner: r, entry: e, job: job, slot: s, log: e.log.With("job", job.ID), up: &uploader{api: e.api, job: job}}
-	l.status, l.reason = e.status.Begin(factsOf(job)), jobapi.ReasonRunnerSystemFailure
-	free := sync.OnceFunc(func() { s.free(); l.status.End(l.reason) })
-	defer free()
-	if err := l.open(); err != nil {
+func (r *Runner) runJob(poll, stay, jobs context.Context, e *entry, job *jobapi.Job, s *slot) {
+	l := r.newLife(e, job, s)
+	if err := l.open(s); err != nil {
 		l.log.Error("job cannot be kept, so it is given back as failed", "error", err)
 		e.giveBack(jobs, job.ID, job.Token)
+		l.free()
 		return
 	}
+	l.lead(poll, stay, jobs)
+}
+
+// lead is the life of a job whose record and log are there, from its beginning or from where another process left it.
+func (l *life) lead(poll, stay, jobs context.Context) {
+	free := sync.OnceFunc(l.free)
+	defer free()
 	ctx, end := context.WithCancelCause(jobs)
 	defer end(nil)
-	ctx, cancelTimeout := context.WithTimeoutCause(ctx, plan.Timeout(job), errTimeout)
+	ctx, cancelTimeout := context.WithTimeoutCause(ctx, plan.Timeout(l.job)-time.Since(l.record.Received), errTimeout)
 	defer cancelTimeout()
 	steps, stopSteps := context.WithCancelCause(ctx)
 	defer stopSteps(nil)
+	left := l.leaveWith(stay, end)
+	defer l.endWith(jobs)()
 
 	stopShipping := l.ship(ctx, func(sig trace.Signal) {
 		if sig == trace.Over {
@@ -63,17 +85,20 @@ func (r *Runner) runJob(poll, jobs context.Context, e *entry, job *jobapi.Job, s
 		}
 		stopSteps(executor.ErrCanceled)
 	})
-	e.janitor.Begin()
+	l.entry.janitor.Begin()
 	run, err := l.perform(ctx, steps)
 	stopShipping()
-
+	if left() {
+		l.handOver(jobs, run)
+		return
+	}
 	l.conclude(err)
-	delivered := l.deliver(jobs, e.config.FinalUpdateRetries)
+	delivered := l.deliver(stay, l.entry.config.FinalUpdateRetries)
 	free()
 	if run != nil {
 		if err := run.Remove(jobs); err != nil {
 			l.log.Error("could not remove everything of the job", "error", err)
-			e.janitor.Left()
+			l.entry.janitor.Left()
 		}
 		settle(jobs, l, run.Stores.Names())
 		keepWarm(poll, l)
@@ -84,12 +109,30 @@ func (r *Runner) runJob(poll, jobs context.Context, e *entry, job *jobapi.Job, s
 	}
 }
 
-// perform compiles the job and has it obeyed. The executor's job is returned for its removal, even with an error.
-func (l *life) perform(ctx, steps context.Context) (*executor.Job, error) {
-	l.head()
+// free gives the job's slot back.
+func (l *life) free() {
+	l.slot.free()
+	l.status.End(l.reason)
+}
+
+// perform has the job obeyed. The executor's job is returned for its removal, even with an error.
+func (l *life) perform(ctx, steps context.Context) (run *executor.Job, err error) {
 	if ctx.Err() != nil { // GitLab ended the job before it began
 		return nil, context.Cause(ctx)
 	}
+	if run, err = l.resume(ctx); err != nil {
+		return nil, err
+	}
+	defer l.stores.hold(l.record.Compiled.Plan)()
+	defer started(run, l.status)
+	err = run.Run(ctx, steps)
+	l.fallen = run.Fallen
+	return run, err
+}
+
+// begin compiles the job.
+func (l *life) begin(ctx context.Context) (*executor.Job, error) {
+	l.head()
 	compiled, spare, err := l.compileWarm(ctx)
 	if err != nil {
 		return nil, err
@@ -98,21 +141,24 @@ func (l *life) perform(ctx, steps context.Context) (*executor.Job, error) {
 	for _, w := range compiled.Warnings {
 		l.trace.Warn("%s", w)
 	}
-	l.up.debug = compiled.Debug
 	l.tellImages(compiled.Plan)
-	run := l.entry.engine.NewJob(compiled.Plan, l.section)
-	defer started(run, l.status)
+	l.change(journal.Change{Compiled: compiled})
+	run := l.equip(l.entry.engine.NewJob(compiled.Plan, l.section), compiled)
 	run.Spare, l.keep = spare, compiled.Spare != nil
+	return run, nil
+}
+
+// equip connects a job on the engine with the log, the journal and the terminal.
+func (l *life) equip(run *executor.Job, c *plan.Compiled) *executor.Job {
+	l.record.Compiled, l.up.debug = c, c.Debug
+	run.Save = func(s executor.State) { l.change(journal.Change{State: &s}) }
 	l.offerTerminal(run)
-	if compiled.Services {
+	if c.Services {
 		run.ServiceLog = func(service, fd int) io.WriteCloser {
-			return l.trace.Service(service, compiled.Plan.Services[service].Aliases, fd)
+			return l.trace.Service(service, c.Plan.Services[service].Aliases, fd)
 		}
 	}
-	defer l.stores.hold(compiled.Plan)()
-	err = run.Run(ctx, steps)
-	l.fallen = run.Fallen
-	return run, err
+	return run
 }
 
 func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
@@ -149,7 +195,7 @@ func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
 }
 
 // conclude ends the log and writes the ending into the journal.
-func (l *life) conclude(err error) {
+func (l *account) conclude(err error) {
 	l.explain(err)
 	o := outcomeOf(err, plan.Timeout(l.job))
 	if o.state == jobapi.StateSuccess {
@@ -166,7 +212,7 @@ func (l *life) conclude(err error) {
 		l.log.Error("the job log could not be saved whole", "error", err)
 	}
 	l.up.over = errors.Is(err, errOver)
-	l.up.final, l.record.Final = final, final
+	l.up.final, l.record.Final, l.record.Running = final, final, nil
 	if err := l.journal.Put(l.record); err != nil {
 		l.log.Error("the job's ending is only in memory", "error", err)
 	}
@@ -174,10 +220,10 @@ func (l *life) conclude(err error) {
 }
 
 // deliver brings the rest of the log and the ending to GitLab, and then forgets the job. The end of ctx, a runner that is
-// being stopped, leaves it shutdown_timeout.
-func (l *life) deliver(ctx context.Context, tries int) bool {
+// being stopped, leaves it shutdown_timeout, or a moment if another process takes over.
+func (l *account) deliver(ctx context.Context, tries int) bool {
 	if !l.up.over {
-		ctx, cancel := patient(ctx, l.entry.global.ShutdownTimeout)
+		ctx, cancel := patient(ctx, l.patience)
 		defer cancel()
 		if err := l.trace.Finish(ctx, l.up, tries); err != nil {
 			l.log.Error("GitLab has not taken the job's ending; it is tried again, after a restart if need be", "error", err)
@@ -188,11 +234,11 @@ func (l *life) deliver(ctx context.Context, tries int) bool {
 	return true
 }
 
-// patient outlives ctx by a while.
-func patient(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+// patient outlives ctx by a while, which is asked for when it ends.
+func patient(ctx context.Context, while func(ended context.Context) time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		timer := time.AfterFunc(while, func() { cancel(errShutdown) })
+		timer := time.AfterFunc(while(ctx), func() { cancel(errShutdown) })
 		context.AfterFunc(longer, func() { timer.Stop() })
 	})
 	return longer, func() {
@@ -202,27 +248,28 @@ func patient(ctx context.Context, while time.Duration) (context.Context, context
 }
 
 // errShutdown is why the delivery of an ending stops.
-var errShutdown = errors.New("GitLab did not take the job's ending within shutdown_timeout")
+var errShutdown = errors.New("GitLab did not take the job's ending in time")
 
 // forget removes what was kept of a job that needs nothing more.
-func (l *life) forget() {
+func (l *account) forget() {
 	if err := errors.Join(l.journal.Remove(l.record), l.trace.Remove()); err != nil {
 		l.log.Error("could not remove the job's log and journal record", "error", err)
 	}
 }
 
 // open makes the job durable: from here on a crash of this process leaves a record, and the next one reports the job.
-func (l *life) open() error {
+func (l *account) open(s *slot) error {
 	l.record = journal.Entry{
 		JobID: l.job.ID, Token: l.job.Token, URL: l.entry.config.URL, Received: time.Now(),
 		Spool: journal.Name(l.entry.config.URL, l.job.ID) + ".log", Sections: l.job.Features.TraceSections,
 		OutputLimit: l.entry.config.OutputLimit, FailureReasons: l.job.Features.FailureReasons,
+		Runner:  jobapi.ShortToken(l.entry.config.Token.Reveal()),
+		Running: &journal.Running{Format: journal.Format, Boot: l.BootID, Slot: s.number, ProjectSlot: s.inside, Job: l.job},
 	}
 	if err := l.journal.Put(l.record); err != nil {
 		return err
 	}
-	o := l.traceOptions(l.record, l.job.Token, l.entry.config.Token)
-	o.Prefixes = l.job.Features.TokenMaskPrefixes
+	o := l.traceOptions()
 	flags, _ := plan.ResolveFlags(l.job, l.entry.config) // plan.Compile warns of bad values
 	o.Timestamps, o.FewPrefixes, o.PatientKeepAlive = flags["FF_TIMESTAMPS"], !flags["FF_MASK_ALL_DEFAULT_TOKENS"], flags["FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL"]
 	if l.Live != nil {

@@ -15,17 +15,18 @@ import (
 	"lced-runner/jobapi"
 )
 
-// traceOptions are those of a job's log, new or resumed.
-func (r *Runner) traceOptions(record journal.Entry, masks ...jobapi.Secret) trace.Options {
-	o := trace.Options{Path: filepath.Join(r.StateDir, filepath.Base(record.Spool)), Limit: record.OutputLimit, Sections: record.Sections}
-	for _, m := range masks {
-		o.Masks = append(o.Masks, m.Reveal())
+// traceOptions are those of the job's log, new or resumed.
+func (l *account) traceOptions() trace.Options {
+	record := &l.record
+	return trace.Options{
+		Path: filepath.Join(l.StateDir, filepath.Base(record.Spool)), Limit: record.OutputLimit, Sections: record.Sections,
+		Masks: l.masks(), Prefixes: l.job.Features.TokenMaskPrefixes,
+		OnMask: func(value string) { l.change(journal.Change{Masks: []string{value}}) },
 	}
-	return o
 }
 
 // head is the beginning of every job log; tools look for "Running with".
-func (l *life) head() {
+func (l *account) head() {
 	l.trace.Plain("Running with lced-runner %s (%s)", l.Version, l.Revision)
 	l.trace.Plain("  on %s %s, system ID: %s", l.entry.config.Name, jobapi.ShortToken(l.entry.config.Token.Reveal()), l.SystemID)
 	flags, _ := plan.ResolveFlags(l.job, l.entry.config)
@@ -39,7 +40,7 @@ func (l *life) head() {
 
 // ship tells GitLab that the job runs and sends the log in the background. The function that it returns ends that and
 // waits for the end.
-func (l *life) ship(ctx context.Context, cancel func(trace.Signal)) (stop func()) {
+func (l *account) ship(ctx context.Context, cancel func(trace.Signal)) (stop func()) {
 	// At once, before any work: a job that is over by now is not begun.
 	switch reply, err := l.up.KeepAlive(ctx, trace.Sum{}); {
 	case err != nil:
@@ -64,7 +65,7 @@ func (l *life) ship(ctx context.Context, cancel func(trace.Signal)) (stop func()
 }
 
 // explain adds to the job log what an error means that the user did not cause by the script.
-func (l *life) explain(err error) {
+func (l *account) explain(err error) {
 	t := l.trace
 	if exit, ok := errors.AsType[*executor.ExitError](err); ok && exit.OOMKilled {
 		t.Warn("a process of the job ran out of memory and was killed: give the job more memory ([runners.docker] memory), or let it do less at once")

@@ -12,7 +12,7 @@ func TestPatient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancelCause(t.Context())
-		longer, cancel := patient(ctx, time.Minute)
+		longer, cancel := patient(ctx, func(context.Context) time.Duration { return time.Minute })
 		defer cancel()
 		end(errors.New("stopping"))
 		time.Sleep(59 * time.Second)
@@ -32,7 +32,7 @@ func TestPatientLeavesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancelCause(t.Context())
-		_, cancel := patient(ctx, time.Minute)
+		_, cancel := patient(ctx, func(context.Context) time.Duration { return time.Minute })
 		cancel()
 		end(errors.New("stopping"))
 		synctest.Wait() // a timer or goroutine that stays makes the bubble deadlock or fail

@@ -7,42 +7,54 @@ import (
 	"math"
 	"sync"
 
+	"lced-runner/executor"
 	"lced-runner/internal/journal"
 	"lced-runner/internal/trace"
 	"lced-runner/jobapi"
 )
 
-// recoverJobs reports the jobs that an earlier process of this runner left in the journal: those that had ended with their
-// ending, the others as failed, with their log up to the cut. It runs after the engine was swept, so nothing of them runs
-// any more.
-func (r *Runner) recoverJobs(ctx context.Context, wg *sync.WaitGroup) {
+// recoverJobs goes on with the jobs that an earlier process of this runner left in the journal, and reports those that had
+// ended. What is on the engine of no such job is removed first.
+func (r *Runner) recoverJobs(poll, stay, jobs context.Context, wg *sync.WaitGroup) {
 	left, err := r.journal.Left()
 	if err != nil {
 		r.Logger.Error("parts of the journal cannot be read; the jobs in them stay running in GitLab until it gives them up", "error", err)
 	}
+	r.sweep(poll, r.kept(left), func(e *executor.Engine) []*executor.Spare { return adoptSpares(poll, r, e) })
 	for _, record := range left {
-		e := r.entryFor(record.URL)
-		if e == nil {
+		switch p := r.pollerFor(record); {
+		case p == nil:
 			r.Logger.Error("an unreported job belongs to a GitLab that is not in the configuration any more; add it again, or remove the record",
 				"job", record.JobID, "url", record.URL)
-			continue
+		case r.adoptable(record):
+			wg.Go(func() { r.adopt(poll, stay, jobs, p, record) })
+		default:
+			wg.Go(func() { r.report(stay, p.entry(), record) })
 		}
-		wg.Go(func() { r.recoverJob(ctx, e, record) })
 	}
 }
 
-func (r *Runner) entryFor(url string) *entry {
+// pollerFor is the runner that took a job; if it is not in the configuration any more, another one of the same GitLab.
+func (r *Runner) pollerFor(record journal.Entry) *poller {
+	var any *poller
 	for _, p := range r.pollers {
-		if e := p.entry(); e.config.URL == url {
-			return e
+		c := p.entry().config
+		switch {
+		case c.URL != record.URL:
+		case jobapi.ShortToken(c.Token.Reveal()) == record.Runner:
+			return p
+		case any == nil:
+			any = p
 		}
 	}
-	return nil
+	return any
 }
 
-func (r *Runner) recoverJob(ctx context.Context, e *entry, record journal.Entry) {
-	l := &life{Runner: r, entry: e, job: &jobapi.Job{ID: record.JobID, Token: record.Token}, log: e.log.With("job", record.JobID), record: record}
-	o := r.traceOptions(record, record.Token, e.config.Token)
+// report tells GitLab how a job ended: as its record says, or as failed if it is one that nobody can go on with.
+func (r *Runner) report(ctx context.Context, e *entry, record journal.Entry) {
+	l := r.newLife(e, &jobapi.Job{ID: record.JobID, Token: record.Token}, nil)
+	l.record = record
+	o := l.traceOptions()
 	t, err := trace.Resume(o)
 	if errors.Is(err, fs.ErrNotExist) {
 		t, err = trace.Open(o)
@@ -60,7 +72,7 @@ func (r *Runner) recoverJob(ctx context.Context, e *entry, record journal.Entry)
 	if _, err := t.Close(); err != nil {
 		l.log.Error("the job log could not be saved whole", "error", err)
 	}
-	l.up = &uploader{api: e.api, job: l.job, final: final}
+	l.up.final = final
 	l.log.Warn("reporting a job that an earlier process left", "state", final.State, "reason", final.FailureReason, "received", record.Received)
 	l.deliver(ctx, math.MaxInt)
 }

@@ -3,7 +3,7 @@
 // executor; how its ending is told to GitLab is decided here (outcome.go), and nowhere else.
 //
 // Data moves from jobapi.Request to jobapi.UpdateJob; the only wire back is the cancel that GitLab's replies carry. There are
-// four lifetimes: poll (asking for jobs), jobs (all of them), job (one, with its timeout), and cleanup, which outlives the
+// five lifetimes: poll (asking for jobs), stay (watching over the running ones), jobs (all of them), job (one, with its timeout), and cleanup, which outlives the
 // job but is bounded.
 package runner
 
@@ -30,6 +30,7 @@ type Options struct {
 	Config     *config.Config
 	ConfigFile string // which holds the configuration, and gets new tokens; empty: there is none
 	SystemID   string
+	BootID     string // of this machine, as its kernel names it
 	StateDir   string // holds the journal and the spools of job logs; exists, and is this process's alone
 	Version    string
 	Revision   string
@@ -85,23 +86,21 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 	return r, nil
 }
 
-// Run takes jobs until poll ends, then waits for the running ones. The end of jobs ends them at once. changes brings new
-// readings of the configuration; one that cannot be used is told and left alone.
-func (r *Runner) Run(poll, jobs context.Context, changes <-chan *config.Config) error {
+// Run takes jobs until poll ends, then waits for the running ones. The end of stay leaves those to the next process, the end
+// of jobs ends them, both at once. changes brings new readings of the configuration; one that cannot be used is told and
+// left alone.
+func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Config) error {
 	defer r.serveTerminals(jobs)()
 	defer context.AfterFunc(jobs, func() { r.Status.Enter(status.Ending) })()
 	var wg sync.WaitGroup
-	begin := sync.OnceFunc(func() {
-		r.sweep(poll, func(e *executor.Engine) []*executor.Spare { return adoptSpares(poll, r, e) })
-		r.recoverJobs(poll, &wg)
-	})
+	begin := sync.OnceFunc(func() { r.recoverJobs(poll, stay, jobs, &wg) })
 	if len(r.pollers) > 0 {
 		begin()
 	}
 	if err := r.learn(poll); err != nil {
 		return err
 	}
-	r.feed(poll, jobs, &wg)
+	r.feed(poll, stay, jobs, &wg)
 	configured(r.Status, r.Config, r.pollers)
 	r.Status.Enter(status.Running)
 	r.Logger.Info("taking jobs", "runners", len(r.pollers), "concurrent", r.Config.Concurrent)
@@ -116,7 +115,7 @@ func (r *Runner) Run(poll, jobs context.Context, changes <-chan *config.Config) 
 			if len(r.pollers) > 0 {
 				begin() // the first runner of a configuration that had none
 			}
-			r.feed(poll, jobs, &wg)
+			r.feed(poll, stay, jobs, &wg)
 			configured(r.Status, c, r.pollers)
 			r.Logger.Info("the new configuration is in use", "runners", len(r.pollers), "concurrent", c.Concurrent)
 		case <-poll.Done():
@@ -133,14 +132,14 @@ func (r *Runner) Run(poll, jobs context.Context, changes <-chan *config.Config) 
 }
 
 // feed starts the loops that ask for jobs, as many as each runner is to have and has not.
-func (r *Runner) feed(poll, jobs context.Context, wg *sync.WaitGroup) {
+func (r *Runner) feed(poll, stay, jobs context.Context, wg *sync.WaitGroup) {
 	r.keepHouse(poll, wg)
 	for _, p := range r.pollers {
 		p.token.Do(func() { wg.Go(func() { r.keepToken(poll, p) }) })
 		for range p.missing() {
 			wg.Go(func() {
 				r.poll(poll, p, func(e *entry, job *jobapi.Job, s *slot) {
-					wg.Go(func() { r.runJob(poll, jobs, e, job, s) })
+					wg.Go(func() { r.runJob(poll, stay, jobs, e, job, s) })
 				})
 			})
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"lced-runner/internal/journal"
 	"lced-runner/internal/session"
 	"lced-runner/jobapi"
 )
@@ -86,6 +87,17 @@ func (s *slots) serve() {
 	})
 }
 
+// retake gives a job that another process left the numbers that it had there, above the bounds if need be.
+func (s *slots) retake(p *poller, record journal.Entry) *slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running++
+	p.taken[record.Slot] = true
+	sl := &slot{slots: s, poller: p, number: record.Slot, inside: record.ProjectSlot}
+	s.ofProject(sl, p.entry().config.Token, record.Job.JobInfo.ProjectID)[sl.inside] = true
+	return sl
+}
+
 // resize follows a change of the configuration. Jobs above a lower bound run to their end.
 func (s *slots) resize(concurrent int) {
 	s.mu.Lock()
@@ -114,12 +126,17 @@ func (sl *slot) forProject(token jobapi.Secret, id int64) {
 	s := sl.slots
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	sl.inside = lowest(s.ofProject(sl, token, id))
+}
+
+// ofProject are the numbers of the slots of a project, to which a slot belongs from now on. The caller holds the lock.
+func (s *slots) ofProject(sl *slot, token jobapi.Secret, id int64) map[int]bool {
 	s.jobs++
 	sl.project = projectKey{token, id}
 	if s.project[sl.project] == nil {
 		s.project[sl.project] = map[int]bool{}
 	}
-	sl.inside = lowest(s.project[sl.project])
+	return s.project[sl.project]
 }
 
 // free gives the slot back.

@@ -11,7 +11,7 @@ import (
 func TestEncodings(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"s3cr3t!?", "pass word/4711+x", "\xff\xfe\xfd\xfc>>>???~~", "a-plain-value-without-anything"} {
-		secrets := newSecrets([]string{value}, nil)
+		secrets := newSecrets([]string{value}, nil, nil)
 		for _, before := range []string{"", "u", "u:", "usr:", "user:"} {
 			for _, after := range []string{"", "\n", "!", "!!", "!!!"} {
 				for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
@@ -34,11 +34,11 @@ func TestEncodings(t *testing.T) {
 			}
 		}
 	}
-	if got := newSecrets([]string{"it's (a) secret!"}, nil).hide("it's%20(a)%20secret!"); got != masked {
+	if got := newSecrets([]string{"it's (a) secret!"}, nil, nil).hide("it's%20(a)%20secret!"); got != masked {
 		t.Errorf("JavaScript's encoding shows as %s", got)
 	}
 	short := base64.StdEncoding.EncodeToString([]byte("seven77"))
-	if got := newSecrets([]string{"seven77"}, nil).hide(short); got != short {
+	if got := newSecrets([]string{"seven77"}, nil, nil).hide(short); got != short {
 		t.Errorf("the base64 of a short value shows as %s", got)
 	}
 	if forms := encodings(strings.Repeat("x", longestEncoded+1)); forms != nil {

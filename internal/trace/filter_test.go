@@ -62,7 +62,7 @@ func TestFilter(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			secrets := newSecrets(tt.masks, append(tokenPrefixes(tt.few), tt.prefixes...))
+			secrets := newSecrets(tt.masks, append(tokenPrefixes(tt.few), tt.prefixes...), nil)
 			if got := run(secrets, []byte(tt.in), nil); got != tt.want {
 				t.Errorf("whole: got %q, want %q", got, tt.want)
 			}
@@ -75,7 +75,7 @@ func TestFilter(t *testing.T) {
 
 func TestFilterHoldsBackOnlyBeginnings(t *testing.T) {
 	t.Parallel()
-	secrets := newSecrets([]string{"secret", "cow"}, nil)
+	secrets := newSecrets([]string{"secret", "cow"}, nil, nil)
 	f := newFilter(secrets)
 	for _, step := range []struct{ in, want string }{
 		{"a sec", "a "},
@@ -99,7 +99,7 @@ func TestAddMaskSeesWhatIsHeldBack(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			secrets := newSecrets([]string{"abcdef", "cd", "aa"}, nil)
+			secrets := newSecrets([]string{"abcdef", "cd", "aa"}, nil, nil)
 			f := newFilter(secrets)
 			got := string(f.write([]byte(tt.before)))
 			secrets.add(tt.added)
@@ -169,7 +169,7 @@ func FuzzTokens(f *testing.F) {
 	f.Add([]byte("?rss_token=?rss_token=&&rss_token=a b"), []byte{2, 1})
 	params := regexp.MustCompile(`([?&](?i:private_token|authenticity_token|rss_token|x-amz-(?:signature|credential|security-token))=)[^?&\x00-\x20\x7f]*`)
 	prefixes := regexp.MustCompile(`(` + strings.Join(tokenPrefixes(false), "|") + `)[A-Za-z0-9._=-]+`)
-	secrets := newSecrets(nil, tokenPrefixes(false))
+	secrets := newSecrets(nil, tokenPrefixes(false), nil)
 	f.Fuzz(func(t *testing.T, text []byte, sizes []byte) {
 		if bytes.ContainsAny(text, "ſK") {
 			t.Skip("the reference folds these letters to s and k")
@@ -197,7 +197,7 @@ func BenchmarkFilter(b *testing.B) {
 	for i := range 30 {
 		masks = append(masks, strings.Repeat(string(rune('a'+i%26)), 3)+"-secret-value-"+string(rune('a'+i%26)))
 	}
-	secrets := newSecrets(masks, tokenPrefixes(false))
+	secrets := newSecrets(masks, tokenPrefixes(false), nil)
 	line := "drwxr-xr-x 2 root root 4096 Nov 23 14:21 go/pkg/mod/github.com/example/module@v1.2.3/file_test.go: ok\n"
 	chunk := []byte(strings.Repeat(line, 32<<10/len(line)))
 	f := newFilter(secrets)

@@ -52,7 +52,7 @@ func (t *Trace) line(style func(string) string, format string, args []any) {
 	if t.closed {
 		return
 	}
-	t.settle()
+	t.queue.settle(t.markers)
 	between := &segment{}
 	t.queue.push(between, false)
 	t.queue.line(between, line)

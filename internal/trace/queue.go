@@ -8,6 +8,7 @@ type queue struct {
 	lineStart bool // whether the output is at the start of a line
 	stamped   bool // every line has a header
 	marked    bool // the last segment ends, or will end, with a marker
+	cut       *cut // how an earlier process left the log, until something is written
 }
 
 // segment is a part of the log that comes out in one piece: a section, or lines between sections.

@@ -15,8 +15,7 @@ import (
 
 // Resume continues the log that an earlier process left in the spool file, after a crash for example: Sum covers all of its
 // whole records, and what follows them is cut off. Lines have headers if those in the file have. Sections that were open are
-// closed as soon as something is written, unless Continue goes on with the last of them. What the server already has is
-// found out by its first refusal (416), so nothing else is kept. An error that is fs.ErrNotExist means that there is no such
+// closed as soon as something is written, unless Continue goes on with the last of them. An error that is fs.ErrNotExist means that there is no such
 // log.
 func Resume(opts Options) (*Trace, error) {
 	file, err := os.OpenFile(opts.Path, os.O_RDWR, 0o600)
@@ -29,7 +28,10 @@ func Resume(opts Options) (*Trace, error) {
 		return nil, errors.Join(fmt.Errorf("read spool file of an earlier job log: %w", err), file.Close())
 	}
 	t := newTrace(opts, s, c.stamped())
-	t.cut, t.services = c, c.services
+	t.queue.cut, t.sent = c, min(c.sent, s.sum.Size)
+	if opts.ServicesGoOn {
+		t.services = c.services
+	}
 	t.queue.lineStart = t.queue.stamped || c.lineStart
 	if out := &t.queue.out; !out.over && out.limit-out.size < utf8.UTFMax {
 		out.limit = out.size // a character may have been held back there
@@ -43,11 +45,11 @@ func Resume(opts Options) (*Trace, error) {
 func (t *Trace) Continue(name string) *Section {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := t.cut
+	c := t.queue.cut
 	if t.closed || c == nil || c.section != name {
 		return nil
 	}
-	t.cut = nil
+	t.queue.cut = nil
 	s := &Section{trace: t, name: name, used: c.used}
 	s.own = s.newStream(1)
 	s.segment.begun, s.segment.lineStart = true, t.queue.stamped || c.lineStart
@@ -59,18 +61,18 @@ func (t *Trace) Continue(name string) *Section {
 }
 
 // settle closes the sections that an earlier process left open.
-func (t *Trace) settle() {
-	c := t.cut
-	t.cut = nil
-	if c == nil || !t.markers || t.queue.out.over || t.closed {
+func (q *queue) settle(markers bool) {
+	c := q.cut
+	q.cut = nil
+	if c == nil || !markers || q.out.over {
 		return
 	}
 	between := &segment{}
-	t.queue.push(between, true)
+	q.push(between, true)
 	for _, name := range slices.Backward(c.open) {
-		t.queue.marker(between, endMarker(name, time.Now()))
+		q.marker(between, endMarker(name, time.Now()))
 	}
-	t.queue.close(between)
+	q.close(between)
 }
 
 // cut is how an earlier process left a log.
@@ -81,6 +83,7 @@ type cut struct {
 	section   string          // the last one of them that is the runner's own
 	used      map[uint8]int64 // how much of its streams is used up, in bytes by source
 	services  map[uint8]int64 // the same of the streams of services, which outlive sections
+	sent      int64           // what the server has of the log, as far as is known
 	pattern   *regexp.Regexp  // of a marker
 	tail      []byte          // of the log, as far as it may hold the beginning of a marker
 }
@@ -128,7 +131,7 @@ func (s *spool) next(size int64) ([]byte, error) {
 		return nil, err
 	}
 	length := int64(binary.LittleEndian.Uint32(s.record))
-	if length == 0 || s.end+headerSize+length > size {
+	if s.end+headerSize+length > size {
 		return nil, nil
 	}
 	s.record = append(s.record, make([]byte, length)...)
@@ -146,8 +149,12 @@ func (c *cut) take(p []byte, m mark) {
 	if len(c.head) < 64 {
 		c.head = append(c.head, p[:min(64, len(p))]...)
 	}
-	c.lineStart = p[len(p)-1] == '\n'
+	if len(p) > 0 {
+		c.lineStart = p[len(p)-1] == '\n'
+	}
 	switch {
+	case m.source == serverSource:
+		c.sent = m.raw
 	case m.source > 2:
 		c.services[m.source] = m.raw
 	case m.source != ownSource:

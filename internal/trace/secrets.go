@@ -14,10 +14,12 @@ type secrets struct {
 	mu    sync.Mutex
 	known map[string]bool // what masks was made of
 	added int             // bytes of values that the job itself hides
+
+	onMask func(value string) // is told them; nil: nobody wants to know
 }
 
-func newSecrets(masks, prefixes []string) *secrets {
-	s := &secrets{prefixes: newAutomaton(prefixes), known: map[string]bool{}}
+func newSecrets(masks, prefixes []string, onMask func(string)) *secrets {
+	s := &secrets{prefixes: newAutomaton(prefixes), known: map[string]bool{}, onMask: onMask}
 	s.add(masks...)
 	return s
 }
@@ -50,6 +52,9 @@ func (s *secrets) addOfJob(value string) bool {
 	ok := s.added <= mostAdded
 	s.mu.Unlock()
 	if ok {
+		if s.onMask != nil {
+			s.onMask(value)
+		}
 		s.add(value)
 	}
 	return ok

@@ -53,7 +53,7 @@ func (t *Trace) Section(name, title string) *Section {
 		s.closed = true
 		return s
 	}
-	t.settle()
+	t.queue.settle(t.markers)
 	t.open = append(t.open, s)
 	t.queue.push(&s.segment, t.markers)
 	if t.markers {
@@ -86,7 +86,10 @@ func (w *stream) Write(p []byte) (int, error) {
 	if s.closed {
 		return 0, fmt.Errorf("write to section %s of the job log: the section is closed", s.name)
 	}
-	if t.full() { // a job may go on to write gigabytes
+	t.mu.Lock()
+	full := t.queue.out.over
+	t.mu.Unlock()
+	if full { // a job may go on to write gigabytes
 		return len(p), nil
 	}
 	n := len(p)

@@ -22,7 +22,8 @@ type service struct {
 }
 
 // Service returns a writer for one stream of the log of a service, fd 1 or 2, which is shown in grey after the names of
-// the service. number tells the services of a job apart, from 0. Closing it ends an unfinished line.
+// the service. number tells the services of a job apart, from 0. Closing it ends an unfinished line. With ServicesGoOn it
+// expects the stream from its beginning, and leaves out what the log has.
 func (t *Trace) Service(number int, names []string, fd int) io.WriteCloser {
 	return &service{
 		trace:  t,
@@ -30,19 +31,12 @@ func (t *Trace) Service(number int, names []string, fd int) io.WriteCloser {
 		filter: newFilter(t.secrets),
 		stamp:  newStamper(t.queue.stamped, serviceStream+number, fd),
 		mark:   mark{source: serviceSource(number, fd)},
+		skip:   t.services[serviceSource(number, fd)],
 	}
 }
 
 // serviceSource is the source of a service's stream in the spool. GitLab gives a job far fewer services than fit.
-func serviceSource(number, fd int) uint8 { return uint8(min(2*number+fd+2, 255)) }
-
-// ContinueService is Service for a log of which an earlier process had a part, see Resume: it expects the service's log
-// from its beginning, and leaves out that part.
-func (t *Trace) ContinueService(number int, names []string, fd int) io.WriteCloser {
-	w := t.Service(number, names, fd).(*service)
-	w.skip = t.services[w.source]
-	return w
-}
+func serviceSource(number, fd int) uint8 { return uint8(min(2*number+fd+2, int(serverSource)-1)) }
 
 // Write never fails.
 func (w *service) Write(p []byte) (int, error) {

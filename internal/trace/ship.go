@@ -167,15 +167,27 @@ type upload struct {
 func (u *upload) note(reply Reply, n int) {
 	switch reply.Outcome {
 	case Stored:
-		u.trace.sent += int64(n)
+		u.has(u.trace.sent + int64(n))
 	case Realign:
-		u.trace.sent = min(max(reply.Offset, 0), u.trace.sum().Size)
+		u.has(min(max(reply.Offset, 0), u.trace.sum().Size))
 	case Resend:
-		u.trace.sent = 0
+		u.has(0)
 	}
 	if reply.Interval > 0 {
 		u.interval = min(reply.Interval, longestInterval)
 	}
+}
+
+// has notes how much of the log the server has.
+func (u *upload) has(n int64) {
+	t := u.trace
+	if n == t.sent {
+		return
+	}
+	t.sent = n
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.spool.acknowledged(n)
 }
 
 // unsent reads the next chunk that the server does not have; it is empty when the server has all. It is valid until

@@ -35,6 +35,9 @@ type mark struct {
 // services come after them.
 const ownSource uint8 = 0
 
+// serverSource is that of a record without bytes, which says how much of the log the server has.
+const serverSource uint8 = 255
+
 // place is where in the file a record begins that begins at this offset of the log.
 type place struct{ log, file int64 }
 
@@ -67,7 +70,17 @@ func newSpool(file *os.File, live io.Writer) *spool {
 // write appends a record. A job is not stopped because its log cannot be saved, so the first error (a full disk) is kept for
 // Close, and nothing is written after it: a log that ends early is better than one with a hole.
 func (s *spool) write(p []byte, m mark) {
-	if s.err != nil || s.frozen || len(p) == 0 {
+	if len(p) > 0 {
+		s.append(p, m)
+	}
+}
+
+// acknowledged notes how much of the log the server has, for another process: a guess may be wrong, since the server says so,
+// but costs a patch.
+func (s *spool) acknowledged(n int64) { s.append(nil, mark{source: serverSource, raw: n}) }
+
+func (s *spool) append(p []byte, m mark) {
+	if s.err != nil || s.frozen {
 		return
 	}
 	b := append(s.record[:0], make([]byte, headerSize)...)
@@ -77,7 +90,9 @@ func (s *spool) write(p []byte, m mark) {
 	s.record = append(b, p...)
 	binary.LittleEndian.PutUint32(s.record[13:], checksum(s.record))
 	if _, err := s.file.WriteAt(s.record, s.end); err != nil {
-		s.err = fmt.Errorf("save job log (it ends after %d bytes): %w", s.sum.Size, err)
+		if len(p) > 0 {
+			s.err = fmt.Errorf("save job log (it ends after %d bytes): %w", s.sum.Size, err)
+		}
 		// Half a record is none. Where even this fails, whoever reads the file stops there.
 		_ = s.file.Truncate(s.end)
 		return
@@ -88,7 +103,7 @@ func (s *spool) write(p []byte, m mark) {
 
 // took counts a record that is in the file.
 func (s *spool) took(p []byte) {
-	if n := len(s.index); n == 0 || s.sum.Size-s.index[n-1].log >= indexEvery {
+	if n := len(s.index); len(p) > 0 && (n == 0 || s.sum.Size-s.index[n-1].log >= indexEvery) {
 		s.index = append(s.index, place{log: s.sum.Size, file: s.end})
 	}
 	s.sum.Size += int64(len(p))

@@ -18,6 +18,8 @@ type Options struct {
 	Limit int64
 	// Masks are the values to hide. Surrounding white space does not count, empty ones are ignored.
 	Masks []string
+	// OnMask, if set, is told each value that the job adds to the masks, before anything is written that may hold it.
+	OnMask func(value string)
 	// Prefixes of tokens to hide, besides GitLab's own: the server's features.token_mask_prefixes.
 	Prefixes []string
 	// FewPrefixes hides, of GitLab's own tokens, personal access tokens only (FF_MASK_ALL_DEFAULT_TOKENS is off).
@@ -29,6 +31,8 @@ type Options struct {
 	// PatientKeepAlive tells the server that a silent job lives after four of the intervals that it asks for, instead of half
 	// a minute (FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL).
 	PatientKeepAlive bool
+	// ServicesGoOn says for Resume that the job's services are those of which the log has a part.
+	ServicesGoOn bool
 	// Live, if set, gets a copy of everything that reaches the spool. Its errors are ignored.
 	Live io.Writer
 }
@@ -51,7 +55,6 @@ type Trace struct {
 	queue  queue
 	open   []*Section // in the order of opening
 	closed bool
-	cut    *cut // of an earlier process, until something is written
 	// services says how much of the streams of services an earlier process has used up, in bytes by source.
 	services map[uint8]int64
 
@@ -80,7 +83,7 @@ func newTrace(opts Options, s *spool, stamped bool) *Trace {
 		spool:   s,
 		markers: opts.Sections,
 		patient: opts.PatientKeepAlive,
-		secrets: newSecrets(opts.Masks, append(tokenPrefixes(opts.FewPrefixes), opts.Prefixes...)),
+		secrets: newSecrets(opts.Masks, append(tokenPrefixes(opts.FewPrefixes), opts.Prefixes...), opts.OnMask),
 		queue: queue{
 			out:       limiter{limit: limit, spool: s, size: size, over: size >= limit},
 			lineStart: stamped || size == 0, // with headers only whole lines are written
@@ -99,7 +102,7 @@ func (t *Trace) AddMasks(values ...string) { t.secrets.add(values...) }
 // the log that was saved. Closing again returns the same.
 func (t *Trace) Close() (Sum, error) {
 	t.mu.Lock()
-	t.settle()
+	t.queue.settle(t.markers)
 	t.closed = true
 	open := slices.Clone(t.open)
 	t.mu.Unlock()
@@ -114,14 +117,10 @@ func (t *Trace) Close() (Sum, error) {
 
 // Leave ends this process's part in the log: nothing that is written from now on, by Close either, reaches the spool. Resume
 // goes on with it, in this process or another.
-func (t *Trace) Leave() error {
+func (t *Trace) Leave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed, t.spool.frozen = true, true
-	if err := t.spool.sync(); err != nil {
-		return fmt.Errorf("bring the job log to the disk: %w", err)
-	}
-	return nil
 }
 
 // Remove closes and deletes the spool file. The log must have been delivered, or be given up.
@@ -133,13 +132,6 @@ func (t *Trace) Remove() error {
 		return fmt.Errorf("remove spool file of the job log: %w", err)
 	}
 	return nil
-}
-
-// full reports whether the log has reached its limit, so that nothing that is written now can come out.
-func (t *Trace) full() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.queue.out.over
 }
 
 func (t *Trace) sum() Sum {

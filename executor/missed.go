@@ -1,0 +1,71 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
+)
+
+// counted counts what goes through.
+type counted struct {
+	to  io.Writer
+	n   *int64
+	err error // of to
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	*c.n += int64(len(p))
+	n, err := c.to.Write(p)
+	if err != nil {
+		c.err = err
+	}
+	return n, err
+}
+
+// rejoin gives what was not read yet of the container's output, from the engine's log, until the container's end.
+func (s *shell) rejoin(ctx context.Context, a *armed) error {
+	logs, err := s.on.docker.ContainerLogs(ctx, s.id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true, Timestamps: true})
+	if err != nil {
+		return fmt.Errorf("read the log of container %s: %w", s.name, err)
+	}
+	defer logs.Close()
+	out := &missed{counted: a.in[0], skip: s.read[0], lost: a.lost}
+	errw := &missed{counted: a.in[1], skip: s.read[1], lost: a.lost}
+	if _, err := stdcopy.StdCopy(out, errw, logs); err != nil {
+		return fmt.Errorf("read the log of container %s: %w", s.name, err)
+	}
+	return context.Cause(ctx)
+}
+
+// missed passes on one stream of the engine's log, a line with its time in each write, but for what was read before.
+type missed struct {
+	*counted
+	skip int64
+	lost time.Time // what the engine wrote after it was away was read by nobody, whatever skip says; zero = it was not away
+}
+
+func (m *missed) Write(line []byte) (int, error) {
+	stamp, text, found := bytes.Cut(line, []byte(" "))
+	if !found {
+		return 0, fmt.Errorf("a line of the engine's log has no time: %q", line)
+	}
+	if m.skip > 0 && !m.lost.IsZero() {
+		// What an engine had read and not yet written when it ended is in no log, so a count would leave out too much.
+		if at, err := time.Parse(time.RFC3339Nano, string(stamp)); err == nil && at.After(m.lost) {
+			m.skip = 0
+		}
+	}
+	had := min(m.skip, int64(len(text)))
+	m.skip -= had
+	if int64(len(text)) > had {
+		if _, err := m.counted.Write(text[had:]); err != nil {
+			return 0, err
+		}
+	}
+	return len(line), nil
+}

@@ -1,0 +1,100 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"lced-runner/executor"
+	"lced-runner/internal/journal"
+	"lced-runner/internal/trace"
+)
+
+// adoptable reports whether this process can go on with a job that another one left, or, after a start of the machine, find
+// out how far it came.
+func (r *Runner) adoptable(record journal.Entry) bool {
+	return record.Final == nil && record.Running != nil && record.Format == journal.Format && record.Job != nil && !record.Ended
+}
+
+// rebooted reports whether the machine of the job's containers was started anew since the job began. Of a machine that is not
+// this one nothing is known; its engine tells whether the containers still run.
+func (l *life) rebooted() bool {
+	local := strings.HasPrefix(l.entry.config.Docker.Engine(l.Env).Host, "unix://")
+	return local && l.record.Boot != l.BootID
+}
+
+// adopt goes on with a job that another process left.
+func (r *Runner) adopt(poll, stay, jobs context.Context, p *poller, record journal.Entry) {
+	e := p.entry()
+	l := r.newLife(e, record.Job, r.slots.retake(p, record))
+	l.record = record
+	o := l.traceOptions()
+	o.ServicesGoOn = record.State != nil && record.State.Ready
+	t, err := trace.Resume(o)
+	if err != nil {
+		l.log.Error("the log of a job that another process left cannot be read, so the log begins anew", "error", err)
+		if t, err = trace.Open(o); err != nil {
+			l.free()
+			l.log.Error("the job cannot be kept; it stays running in GitLab until it gives it up", "error", err)
+			return
+		}
+	}
+	l.trace = t
+	l.log.Info("going on with a job that another process left", "received", record.Received)
+	l.lead(poll, stay, jobs)
+}
+
+// resume is the executor's job for a record of another process. Without a plan there is nothing on the engine yet, and the
+// job is a new one.
+func (l *life) resume(ctx context.Context) (*executor.Job, error) {
+	if l.rebooted() && (l.record.State == nil || !l.record.State.Ready) {
+		return nil, errRebooted
+	}
+	if l.record.Compiled == nil {
+		return l.begin(ctx)
+	}
+	r := executor.Resumed{Rebooted: l.rebooted(), Continue: func(name string) executor.Section {
+		if s := l.trace.Continue(name); s != nil {
+			l.status.Stage(name)
+			return s
+		}
+		return nil
+	}}
+	if l.record.State != nil {
+		r.State = *l.record.State
+	}
+	return l.equip(l.entry.engine.ResumeJob(l.record.Compiled.Plan, l.section, r), l.record.Compiled), nil
+}
+
+// errRebooted ends a job that had not begun when its machine ended.
+var errRebooted = errors.New("the machine was restarted while this job was being prepared")
+
+// masks are what the log of the job must not show: also what a part of its life that is over has told.
+func (l *account) masks() []string {
+	masks := []string{l.record.Token.Reveal(), l.entry.config.Token.Reveal()}
+	if r := l.record.Running; r != nil {
+		masks = append(masks, r.Masks...)
+		if r.Compiled != nil {
+			masks = append(masks, r.Compiled.Masks...)
+		}
+	}
+	return masks
+}
+
+// kept are the plans of the jobs that this process goes on with: nothing of them may be swept.
+func (r *Runner) kept(left []journal.Entry) []*executor.Plan {
+	var plans []*executor.Plan
+	for _, record := range left {
+		if r.adoptable(record) && record.Compiled != nil {
+			plans = append(plans, record.Compiled.Plan)
+		}
+	}
+	return plans
+}
+
+// change keeps what another process needs to go on with the job.
+func (l *account) change(c journal.Change) {
+	if err := l.journal.Append(l.record, c); err != nil {
+		l.log.Error("how far the job has come is only in memory", "error", err)
+	}
+}

@@ -1,0 +1,78 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"lced-runner/executor"
+	"lced-runner/internal/journal"
+	"lced-runner/internal/trace"
+)
+
+// leaveWith ends this process's part in the job with stay, unless all jobs end with that. left ends the watch and tells
+// whether the job is left.
+func (l *life) leaveWith(stay context.Context, end context.CancelCauseFunc) (left func() bool) {
+	leaving := func() bool { return errors.Is(context.Cause(stay), executor.ErrLeft) }
+	done := make(chan struct{})
+	stop := context.AfterFunc(stay, func() {
+		defer close(done)
+		if leaving() {
+			l.trace.Leave() // before anything of the job's end can reach the log
+			end(executor.ErrLeft)
+		}
+	})
+	return func() bool {
+		if stop() {
+			return false
+		}
+		<-done
+		return leaving()
+	}
+}
+
+// endWith notes with the end of all jobs that nobody may go on with this one: where its containers cannot be ended now, as with
+// an engine that hangs, the next process ends them.
+func (l *life) endWith(jobs context.Context) (stop func() bool) {
+	record := l.record
+	return context.AfterFunc(jobs, func() {
+		if err := l.journal.Append(record, journal.Change{Ended: true}); err != nil {
+			l.log.Error("the next process may go on with a job that was to end", "error", err)
+		}
+	})
+}
+
+// handOver leaves the job, with its containers as they are, to the next process; unless the end of all jobs comes meanwhile.
+func (l *life) handOver(jobs context.Context, run *executor.Job) {
+	if jobs.Err() == nil {
+		l.log.Info("the job goes on without this process")
+		return
+	}
+	t, err := trace.Resume(l.traceOptions())
+	if err != nil {
+		l.log.Error("the end of the job cannot be logged", "error", err)
+		return
+	}
+	l.trace = t
+	if run != nil {
+		run.Kill(jobs)
+	}
+	l.conclude(context.Cause(jobs))
+	l.deliver(jobs, l.entry.config.FinalUpdateRetries)
+	if run != nil {
+		if err := run.Remove(jobs); err != nil {
+			l.log.Error("could not remove everything of the job", "error", err)
+		}
+	}
+}
+
+// leaveDelivery is how long the delivery of an ending may take that the next process can make as well.
+const leaveDelivery = 2 * time.Second
+
+// patience is how long the delivery of an ending goes on when the runner is being stopped.
+func (l *account) patience(stopped context.Context) time.Duration {
+	if errors.Is(context.Cause(stopped), executor.ErrLeft) {
+		return leaveDelivery
+	}
+	return l.entry.global.ShutdownTimeout
+}
