@@ -7,9 +7,9 @@ import (
 // stageAttempts bounds how often a stage begins because its engine went away.
 const stageAttempts = 3
 
-// stage runs one helper stage. One whose engine goes away, while its containers go on, has lost its input, which ends it, and
+// helperStage runs one helper stage. One whose engine goes away, while its containers go on, has lost its input, which ends it, and
 // begins again when the engine is back; the stages of one project wait for each other.
-func (e *Engine) stage(ctx context.Context, id string, cmd []string, request []byte, section Section) (code int, err error) {
+func helperStage(ctx context.Context, e *Engine, id string, cmd []string, request []byte, section Section) (code int, err error) {
 	out, errw := section.Stream(1), section.Stream(2)
 	for attempt := 1; ; attempt++ {
 		code, err = e.containers.exec(ctx, id, cmd, append(request[:len(request):len(request)], '\n'), out, errw)

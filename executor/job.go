@@ -154,7 +154,7 @@ func (j *Job) task(ctx context.Context, t Task, again bool) error {
 	}
 	ctx, cancel := limited(ctx, t.Timeout, t.Section)
 	defer cancel()
-	code, err := j.engine.stage(ctx, j.state.Helper, j.plan.Helper.Command, t.Request, section)
+	code, err := helperStage(ctx, j.engine, j.state.Helper, j.plan.Helper.Command, t.Request, section)
 	late, isLate := errors.AsType[*LimitError](err)
 	tellTimeout(ctx, section, t.Section)
 	switch {

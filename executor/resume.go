@@ -23,7 +23,7 @@ type Resumed struct {
 // ResumeJob goes on with a job that another process began: Run adopts its containers where its start-up was over, and begins
 // it once more where it was not, since nothing of the user's steps has run then. Scripts of which the start was seen are
 // never repeated, and helper stages are repeated from their beginning.
-func (e *Engine) ResumeJob(p *Plan, log Log, r Resumed) *Job {
+func ResumeJob(e *Engine, p *Plan, log Log, r Resumed) *Job {
 	p.claim(&e.claims)
 	j := &Job{engine: e, plan: p, log: log, gate: newGate(), course: course{state: r.State, resumed: &r}}
 	if j.state.Nonce == "" {

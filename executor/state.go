@@ -10,7 +10,7 @@ import (
 )
 
 // State is how far a job has come, as plain data: with it and the plan another process can go on with the job, see
-// [Engine.ResumeJob].
+// [ResumeJob].
 type State struct {
 	Nonce      string   `json:"nonce"`
 	Ready      bool     `json:"ready,omitempty"`      // the start-up is over

@@ -96,7 +96,7 @@ func (d *doctor) engine(ctx context.Context, r *config.Runner) {
 		return
 	}
 	defer e.Close()
-	defer func() { _ = e.Sweep(context.WithoutCancel(ctx), true) }()
+	defer func() { _ = e.Sweep(context.WithoutCancel(ctx), true, executor.Leave{}) }()
 	image := ""
 	d.bounded(ctx, func(ctx context.Context) {
 		x := executor.Examine(e)

@@ -135,7 +135,7 @@ func (d *doctor) obey(ctx context.Context, gitlab *coordinator.Server, id int64,
 		drain(errors.New("the doctor's job has ended"))
 		awaited <- err
 	}()
-	runErr := rn.Run(poll, ctx, nil)
+	runErr := rn.Run(poll, ctx, ctx, nil)
 	drain(nil)
 	err = <-awaited
 	if runErr != nil && poll.Err() == nil {
@@ -143,7 +143,7 @@ func (d *doctor) obey(ctx context.Context, gitlab *coordinator.Server, id int64,
 	}
 	o.Config = c
 	if e, connectErr := o.Connect(context.WithoutCancel(ctx), c.Runners[0].Docker.Engine(o.Env), nil); connectErr == nil {
-		_ = e.Sweep(context.WithoutCancel(ctx), true)
+		_ = e.Sweep(context.WithoutCancel(ctx), true, executor.Leave{})
 		e.Close()
 	}
 	j, _ := gitlab.Job(id)

@@ -12,13 +12,13 @@ import (
 
 // adoptable reports whether this process can go on with a job that another one left, or, after a start of the machine, find
 // out how far it came.
-func (r *Runner) adoptable(record journal.Entry) bool {
+func adoptable(record journal.Entry) bool {
 	return record.Final == nil && record.Running != nil && record.Format == journal.Format && record.Job != nil && !record.Ended
 }
 
 // rebooted reports whether the machine of the job's containers was started anew since the job began. Of a machine that is not
 // this one nothing is known; its engine tells whether the containers still run.
-func (l *life) rebooted() bool {
+func (l *account) rebooted() bool {
 	local := strings.HasPrefix(l.entry.config.Docker.Engine(l.Env).Host, "unix://")
 	return local && l.record.Boot != l.BootID
 }
@@ -26,7 +26,7 @@ func (l *life) rebooted() bool {
 // adopt goes on with a job that another process left.
 func (r *Runner) adopt(poll, stay, jobs context.Context, p *poller, record journal.Entry) {
 	e := p.entry()
-	l := r.newLife(e, record.Job, r.slots.retake(p, record))
+	l := newLife(r, e, record.Job, r.slots.retake(p, record))
 	l.record = record
 	o := l.traceOptions()
 	o.ServicesGoOn = record.State != nil && record.State.Ready
@@ -63,7 +63,7 @@ func (l *life) resume(ctx context.Context) (*executor.Job, error) {
 	if l.record.State != nil {
 		r.State = *l.record.State
 	}
-	return l.equip(l.entry.engine.ResumeJob(l.record.Compiled.Plan, l.section, r), l.record.Compiled), nil
+	return l.equip(executor.ResumeJob(l.entry.engine, l.record.Compiled.Plan, l.section, r), l.record.Compiled), nil
 }
 
 // errRebooted ends a job that had not begun when its machine ended.
@@ -82,10 +82,10 @@ func (l *account) masks() []string {
 }
 
 // kept are the plans of the jobs that this process goes on with: nothing of them may be swept.
-func (r *Runner) kept(left []journal.Entry) []*executor.Plan {
+func kept(left []journal.Entry) []*executor.Plan {
 	var plans []*executor.Plan
 	for _, record := range left {
-		if r.adoptable(record) && record.Compiled != nil {
+		if adoptable(record) && record.Compiled != nil {
 			plans = append(plans, record.Compiled.Plan)
 		}
 	}

@@ -40,7 +40,7 @@ type life struct {
 	slot *slot
 }
 
-func (r *Runner) newLife(e *entry, job *jobapi.Job, s *slot) *life {
+func newLife(r *Runner, e *entry, job *jobapi.Job, s *slot) *life {
 	l := &life{slot: s, account: account{
 		Runner: r, entry: e, job: job, log: e.log.With("job", job.ID), up: &uploader{api: e.api, job: job},
 	}}
@@ -56,7 +56,7 @@ func (r *Runner) newLife(e *entry, job *jobapi.Job, s *slot) *life {
 //
 // While it runs the trace is shipped; GitLab's replies carry the only thing that comes back, the cancel.
 func (r *Runner) runJob(poll, stay, jobs context.Context, e *entry, job *jobapi.Job, s *slot) {
-	l := r.newLife(e, job, s)
+	l := newLife(r, e, job, s)
 	if err := l.open(s); err != nil {
 		l.log.Error("job cannot be kept, so it is given back as failed", "error", err)
 		e.giveBack(jobs, job.ID, job.Token)

@@ -33,7 +33,7 @@ func (l *life) leaveWith(stay context.Context, end context.CancelCauseFunc) (lef
 
 // endWith notes with the end of all jobs that nobody may go on with this one: where its containers cannot be ended now, as with
 // an engine that hangs, the next process ends them.
-func (l *life) endWith(jobs context.Context) (stop func() bool) {
+func (l *account) endWith(jobs context.Context) (stop func() bool) {
 	record := l.record
 	return context.AfterFunc(jobs, func() {
 		if err := l.journal.Append(record, journal.Change{Ended: true}); err != nil {

@@ -20,13 +20,13 @@ func (r *Runner) recoverJobs(poll, stay, jobs context.Context, wg *sync.WaitGrou
 	if err != nil {
 		r.Logger.Error("parts of the journal cannot be read; the jobs in them stay running in GitLab until it gives them up", "error", err)
 	}
-	r.sweep(poll, r.kept(left), func(e *executor.Engine) []*executor.Spare { return adoptSpares(poll, r, e) })
+	r.sweep(poll, kept(left), func(e *executor.Engine) []*executor.Spare { return adoptSpares(poll, r, e) })
 	for _, record := range left {
 		switch p := r.pollerFor(record); {
 		case p == nil:
 			r.Logger.Error("an unreported job belongs to a GitLab that is not in the configuration any more; add it again, or remove the record",
 				"job", record.JobID, "url", record.URL)
-		case r.adoptable(record):
+		case adoptable(record):
 			wg.Go(func() { r.adopt(poll, stay, jobs, p, record) })
 		default:
 			wg.Go(func() { r.report(stay, p.entry(), record) })
@@ -52,7 +52,7 @@ func (r *Runner) pollerFor(record journal.Entry) *poller {
 
 // report tells GitLab how a job ended: as its record says, or as failed if it is one that nobody can go on with.
 func (r *Runner) report(ctx context.Context, e *entry, record journal.Entry) {
-	l := r.newLife(e, &jobapi.Job{ID: record.JobID, Token: record.Token}, nil)
+	l := newLife(r, e, &jobapi.Job{ID: record.JobID, Token: record.Token}, nil)
 	l.record = record
 	o := l.traceOptions()
 	t, err := trace.Resume(o)

@@ -43,7 +43,7 @@ func (u *upload) deliver(ctx context.Context) error {
 		if err := u.flush(ctx); err != nil {
 			return err
 		}
-		reply, err := u.up.Final(ctx, u.trace.sum())
+		reply, err := u.up.Final(ctx, u.sum())
 		if err != nil {
 			return fmt.Errorf("send final state: %w", err)
 		}

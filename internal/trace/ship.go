@@ -99,7 +99,7 @@ func (h *heartbeat) beat(ctx context.Context) error {
 	if err != nil || !ok || time.Since(h.lastSent) < h.silence() {
 		return err
 	}
-	if reply, err := h.up.KeepAlive(ctx, h.trace.sum()); err == nil {
+	if reply, err := h.up.KeepAlive(ctx, h.sum()); err == nil {
 		h.take(reply, 0)
 	}
 	return nil
@@ -169,7 +169,7 @@ func (u *upload) note(reply Reply, n int) {
 	case Stored:
 		u.has(u.trace.sent + int64(n))
 	case Realign:
-		u.has(min(max(reply.Offset, 0), u.trace.sum().Size))
+		u.has(min(max(reply.Offset, 0), u.sum().Size))
 	case Resend:
 		u.has(0)
 	}

@@ -22,7 +22,7 @@ func TestTail(t *testing.T) {
 	if got := string(log.Tail(int64(len(last)))); got != last {
 		t.Errorf("the end is %q, want %q", got, last)
 	}
-	if got := log.Tail(1 << 20); int64(len(got)) != log.sum().Size {
-		t.Errorf("%d bytes, want all %d", len(got), log.sum().Size)
+	if got := log.Tail(1 << 20); int64(len(got)) != log.spool.sum.Size {
+		t.Errorf("%d bytes, want all %d", len(got), log.spool.sum.Size)
 	}
 }

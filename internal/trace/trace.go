@@ -134,7 +134,8 @@ func (t *Trace) Remove() error {
 	return nil
 }
 
-func (t *Trace) sum() Sum {
+func (u *upload) sum() Sum {
+	t := u.trace
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.spool.sum

@@ -329,7 +329,7 @@ func TestConcurrentSections(t *testing.T) {
 		for n := range writes {
 			tr.AddMasks(fmt.Sprint("mask ", n))
 			tr.Info("line %d", n)
-			tr.sum()
+			(&upload{trace: tr}).sum()
 		}
 	})
 	wg.Wait()

@@ -72,7 +72,7 @@ func (g gated) Read(b []byte) (int, error) {
 // through configures a runner whose engine is behind p.
 func (w *world) through(p *pausable) {
 	w.t.Helper()
-	w.writeConfig(fmt.Sprintf("concurrent = 1\ncheck_interval = 1\nshutdown_timeout = 1\n%s", strings.Replace(w.entry("hung"), "[runners.docker]", "[runners.docker]\n    host = \"unix://"+p.socket+"\"", 1)))
+	w.writeConfig(fmt.Sprintf("concurrent = 1\ncheck_interval = 1\nshutdown_timeout = 1\n%s[lced]\n  shutdown = \"abort\"\n", strings.Replace(w.entry("hung"), "[runners.docker]", "[runners.docker]\n    host = \"unix://"+p.socket+"\"", 1)))
 }
 
 // TestStopWithAHungEngine: the engine does not kill the job's containers, and the runner ends all the same. The next one

@@ -1,0 +1,44 @@
+package e2e
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// interrupted is the end of a job that the runner ended because it was told to stop.
+func interrupted(t *testing.T, w *world, id int64) {
+	t.Helper()
+	if code := w.waitExit(); code != 0 {
+		t.Errorf("exit code %d\n%s", code, w.log)
+	}
+	j, log := w.await(id)
+	fails("runner_interrupted", 0, "begun\n", "aborted: terminated")(t, ending{j, log})
+	w.assertEngineClean()
+}
+
+// TestShutdownAbort: with shutdown = "abort" SIGTERM does to jobs what gitlab-runner does.
+func TestShutdownAbort(t *testing.T) {
+	t.Parallel()
+	w := prepareWorld(t, nil)
+	w.writeConfig("check_interval = 1\n" + w.entry("abort") + "\n[lced]\n  shutdown = \"abort\"\n")
+	w.startRunner()
+	id := w.submit(with(job(forever), "GIT_STRATEGY=none"))
+	w.awaitLog(id, "begun\n")
+	w.signal(syscall.SIGTERM)
+	interrupted(t, w, id)
+}
+
+// TestSecondSignal: SIGTERM leaves the jobs, one more signal ends them.
+func TestSecondSignal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plainConfig, nil)
+	id := w.submit(job(forever))
+	w.awaitLog(id, "begun\n")
+	w.signal(syscall.SIGTERM)
+	w.signal(syscall.SIGINT)
+	interrupted(t, w, id)
+	if !strings.Contains(w.log.String(), "leaving the running jobs") {
+		t.Errorf("the first signal did not leave the jobs:\n%s", w.log)
+	}
+}
