@@ -6,20 +6,24 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newServices are gitlab-runner's commands for a system service, which lced-runner leaves to the system's own tools.
+// newServices are gitlab-runner's commands for a system service, which lced-runner leaves to the system's own tools, and
+// others of its that are not needed here. Each says what to do instead.
 func newServices() (commands []*cobra.Command) {
 	for name, instead := range map[string]string{
-		"install":   "copy deploy/lced-runner.service to /etc/systemd/system and run `systemctl enable --now lced-runner`",
-		"uninstall": "run `systemctl disable --now lced-runner`",
-		"start":     "run `systemctl start lced-runner` or `docker compose up -d`",
-		"stop":      "run `systemctl stop lced-runner` or `docker compose stop`",
-		"restart":   "run `systemctl restart lced-runner` or `docker compose restart`",
+		"install":    "copy deploy/lced-runner.service to /etc/systemd/system and run `systemctl enable --now lced-runner`",
+		"uninstall":  "run `systemctl disable --now lced-runner`",
+		"start":      "run `systemctl start lced-runner` or `docker compose up -d`",
+		"stop":       "run `systemctl stop lced-runner` or `docker compose stop`",
+		"run-single": "register the runner in a file of its own and use `lced-runner run --config`; `lced-runner exec` runs jobs without GitLab",
+		"wrapper":    "use systemd, or the restart policy of docker",
+		"fleeting":   "there are no autoscaled executors",
+		"restart":    "run `systemctl restart lced-runner` or `docker compose restart`",
 	} {
 		commands = append(commands, &cobra.Command{
-			Use: name, Hidden: true, Short: "Not a command of lced-runner: use systemctl or docker compose",
+			Use: name, Hidden: true, Short: "Not a command of lced-runner",
 			DisableFlagParsing: true,
 			RunE: func(*cobra.Command, []string) error {
-				return fmt.Errorf("lced-runner manages no system service: %s", instead)
+				return fmt.Errorf("lced-runner does not have gitlab-runner's %s: %s", name, instead)
 			},
 		})
 	}

@@ -87,7 +87,8 @@ func (r *replacement) prepare() error {
 	fresh, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err == nil {
 		r.fresh = fresh
-		if r.old != nil {
+		err = r.reserve()
+		if err == nil && r.old != nil {
 			err = r.adopt()
 		}
 		if err == nil {
@@ -95,12 +96,29 @@ func (r *replacement) prepare() error {
 		}
 		r.drop()
 	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
 	// The directory is read-only or not ours, or the owner cannot be kept. The file itself may still be writable.
 	inPlace, second := os.OpenFile(r.path, os.O_WRONLY, 0)
 	if second != nil {
-		return errors.Join(err, second)
+		return fmt.Errorf("%w (run this as the owner of the file, or as root)", err)
 	}
 	return inPlace.Close()
+}
+
+// growth is what a change may add to a file: some runners.
+const growth = 64 << 10
+
+// reserve takes the room for the new content, where the file system can: a full disk is no news to get when GitLab has given
+// a token that exists only once.
+func (r *replacement) reserve() error {
+	const keepSize = 1 // FALLOC_FL_KEEP_SIZE
+	err := syscall.Fallocate(int(r.fresh.Fd()), keepSize, 0, int64(len(r.old))+growth)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("reserve the room for its new content: %w", err)
+	}
+	return nil // most others do not know how
 }
 
 // adopt gives the new file mode and owner of the old one.
@@ -125,6 +143,9 @@ func (r *replacement) write(content []byte) error {
 		return r.overwrite(content)
 	}
 	_, err := r.fresh.Write(content)
+	if err == nil {
+		err = r.fresh.Truncate(int64(len(content))) // gives back what was reserved behind it
+	}
 	err = errors.Join(err, r.fresh.Sync(), r.fresh.Close())
 	if err == nil {
 		err = os.Rename(r.fresh.Name(), r.path)
