@@ -14,6 +14,7 @@ demo: engine image
 test: engine image
 	test/engine/compose.sh
 	test/engine/s3.sh
+	test/arm64/prepare.sh
 	LCED_REQUIRE_DOCKER=1 go test $(RACE) -parallel 4 -timeout 14m ./...
 
 lint:

@@ -39,7 +39,8 @@ for arch in amd64 arm64 arm; do
     export CGO_ENABLED=0 GOOS=linux GOARCH=$arch GOARM=7
     go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version -X main.revision=$revision" \
         -o "$dist/$binary" ./cmd/lced-runner
-    "$tool" app -json -licenses -noserial -main cmd/lced-runner -output "$dist/$binary.cdx.json" . 2>"$dist/.log" ||
+    # From the binary itself: what is linked, not what go.mod mentions.
+    "$tool" bin -json -licenses -std -noserial -version "v$version" -output "$dist/$binary.cdx.json" "$dist/$binary" 2>"$dist/.log" ||
         { cat "$dist/.log" >&2; fail "the SBOM of $binary could not be made"; }
     say "$binary has $(stat -c %s "$dist/$binary") bytes and $(grep -c '"bom-ref"' "$dist/$binary.cdx.json") components"
     mkdir -p "bin/linux-$arch"

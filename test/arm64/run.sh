@@ -18,20 +18,6 @@ cd "$top"
 PATH=$PATH:/usr/local/go/bin
 say() { printf 'arm64: %s\n' "$*"; }
 
-# emulated: makes the kernel start arm64 programs by qemu, in containers too: by the
-# flag F of Debian's own rule it keeps the interpreter open.
-emulated() {
-    local place=/proc/sys/fs/binfmt_misc
-    [ "$(uname -m)" != aarch64 ] || return 0
-    packages qemu-aarch64-static:qemu-user-static
-    [ -e $place/register ] || mount -t binfmt_misc binfmt_misc $place ||
-        fail "the kernel has no binfmt_misc: load its module, or run this on arm64"
-    if [ ! -e $place/qemu-aarch64 ]; then
-        cat /usr/lib/binfmt.d/qemu-aarch64.conf >$place/register
-        say "registered $(qemu-aarch64-static --version | head -n 1)"
-    fi
-}
-
 # builder: a docker client that has BuildKit: the plugin buildx, or a client of before
 # 23.0. The classic builder makes images of the engine's own architecture only.
 builder() {
@@ -54,7 +40,7 @@ image() {
     say "$1 is $(docker image inspect --format '{{.Os}}/{{.Architecture}}, {{.Size}} bytes' "$1"), made in $((SECONDS - begin)) s"
 }
 
-emulated
+"$here/prepare.sh"
 client=$(builder)
 CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -buildvcs=false \
     -ldflags "-s -w -X main.version=${VERSION:-dev} -X main.revision=${REVISION:-unknown}" -o bin/linux-arm64/lced-runner ./cmd/lced-runner
