@@ -20,6 +20,7 @@ import (
 type harbor struct {
 	host           string // with port
 	user, password string
+	dir            string // holds its storage
 }
 
 // authConfig is docker's configuration with the login.
@@ -27,8 +28,14 @@ func (r harbor) authConfig() string {
 	return fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, r.host, base64.StdEncoding.EncodeToString([]byte(r.user+":"+r.password)))
 }
 
-// startRegistry serves a registry where jobs reach it. settings are added to its configuration.
-func (w *world) startRegistry(settings string) harbor {
+// holds reports whether the registry stores a repository.
+func (r harbor) holds(repository string) bool {
+	_, err := os.Stat(filepath.Join(r.dir, "docker/registry/v2/repositories", repository))
+	return err == nil
+}
+
+// startRegistry serves a registry where jobs reach it. With upstream, a URL, it is a pull-through cache of that, without a login.
+func (w *world) startRegistry(upstream string) harbor {
 	t := w.t
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -36,7 +43,7 @@ func (w *world) startRegistry(settings string) harbor {
 	}
 	dir := t.TempDir()
 	address := gateway(t, w.docker)
-	r := harbor{host: net.JoinHostPort(address, freePort(t, address)), user: "robot$lced", password: "Harbor-12345"}
+	r := harbor{host: net.JoinHostPort(address, freePort(t, address)), user: "robot$lced", password: "Harbor-12345", dir: dir}
 	bundle, err := certs.New(nil, []net.IP{net.ParseIP(address)})
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +51,10 @@ func (w *world) startRegistry(settings string) harbor {
 	hash, err := bcrypt.GenerateFromPassword([]byte(r.password), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
+	}
+	kind := fmt.Sprintf("auth: {htpasswd: {realm: harbor, path: %s}}", filepath.Join(dir, "users"))
+	if upstream != "" {
+		kind = fmt.Sprintf("proxy: {remoteurl: %s}", upstream)
 	}
 	known := filepath.Join("/etc/docker/certs.d", r.host)
 	t.Cleanup(func() { os.RemoveAll(known) })
@@ -54,8 +65,8 @@ func (w *world) startRegistry(settings string) harbor {
 log: {level: error, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: %s}}
 http: {addr: %q, tls: {certificate: %s, key: %s}}
-auth: {htpasswd: {realm: harbor, path: %s}}
-%s`, dir, r.host, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "users"), settings),
+%s
+`, dir, r.host, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), kind),
 	} {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
