@@ -12,8 +12,8 @@ import (
 // Draft is a runner's table that is being made: what register was told, what a template adds, what GitLab answered.
 type Draft struct{ root node }
 
-// Set gives a key of [[runners]] its value; a list or a table of strings takes several, those of a table as name:value. What was set before is replaced. The errors
-// say what is expected of the value; whether it fits the key, Runner tells.
+// Set gives a key of [[runners]] its value; a list or a table of strings takes several, those of a table as name:value. What
+// was set before is replaced. The errors say what is expected of the value; whether it fits the key, Runner tells.
 func (d *Draft) Set(k Key, values ...string) error {
 	n := &node{kind: k.Kind}
 	switch {

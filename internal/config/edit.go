@@ -30,10 +30,10 @@ type notation interface {
 }
 
 // Edit changes the configuration file at path, or makes it. No other process that uses Edit writes the file meanwhile, so
-// change sees it as it is, may talk to GitLab, and loses nobody's work. The file is written when change returns without an error and has changed something;
-// it must be readable then as it was before. A power cut leaves the old file or the new one, except where the file itself is mounted into a
-// container, or in a directory that may not be written: it is then overwritten. Mode and owner stay; a new file is readable
-// by its owner only.
+// change sees it as it is, may talk to GitLab, and loses nobody's work. The file is written when change returns without an
+// error and has changed something; it must be readable then, as it must have been before. A power cut leaves the old file or
+// the new one, except where the file itself is mounted into a container, or lies in a directory that may not be written: it is
+// overwritten then. Mode and owner stay; a new file is readable by its owner only.
 func Edit(ctx context.Context, path string, env func(string) string, change func(*File) error) error {
 	place, err := claim(ctx, path)
 	if err != nil {
