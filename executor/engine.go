@@ -27,8 +27,9 @@ type Engine struct {
 	patience   patience
 	claims     claims
 
-	mu    sync.Mutex
-	facts *Facts
+	learning sync.Mutex // while containers find out the facts
+	mu       sync.Mutex // of facts
+	facts    *Facts
 }
 
 // Connection says how to reach an engine, as host, tls_verify and tls_cert_path of [runners.docker] do.

@@ -46,11 +46,13 @@ func (e *Engine) Facts(ctx context.Context, ownImage string, command []string) (
 	if err != nil {
 		return nil, fmt.Errorf("ask the docker engine for its configuration: %w", err)
 	}
+	// The engine has no start time; ID and version change with what matters: another engine or an upgrade.
+	id := info.Info.ID + " " + info.Info.ServerVersion
+	e.learning.Lock() // who asks at the same time waits for the answer
+	defer e.learning.Unlock()
 	e.mu.Lock()
 	known := e.facts
 	e.mu.Unlock()
-	// The engine has no start time; ID and version change with what matters: another engine or an upgrade.
-	id := info.Info.ID + " " + info.Info.ServerVersion
 	if known != nil && known.engine == id {
 		return known, nil
 	}

@@ -97,13 +97,15 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 	if len(r.pollers) > 0 {
 		begin()
 	}
-	if err := r.learn(poll); err != nil {
-		return err
-	}
+	poll, stop := context.WithCancelCause(poll)
+	defer stop(nil)
+	learnt := make(chan error, 1)
+	wg.Go(func() { learnt <- r.learn(poll) })
 	r.feed(poll, stay, jobs, &wg)
 	configured(r.Status, r.Config, r.pollers)
 	r.Status.Enter(status.Running)
 	r.Logger.Info("taking jobs", "runners", len(r.pollers), "concurrent", r.Config.Concurrent)
+	var unfit error
 	for poll.Err() == nil {
 		select {
 		case c := <-changes:
@@ -118,6 +120,10 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 			r.feed(poll, stay, jobs, &wg)
 			configured(r.Status, c, r.pollers)
 			r.Logger.Info("the new configuration is in use", "runners", len(r.pollers), "concurrent", c.Concurrent)
+		case unfit = <-learnt:
+			if unfit != nil {
+				stop(unfit)
+			}
 		case <-poll.Done():
 			if jobs.Err() == nil {
 				r.Status.Enter(status.Draining)
@@ -128,7 +134,7 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 	if err := r.warm.Close(context.WithoutCancel(jobs)); err != nil {
 		r.Logger.Warn("could not remove every sidecar that was kept ready; the next start does", "error", err)
 	}
-	return nil
+	return unfit
 }
 
 // feed starts the loops that ask for jobs, as many as each runner is to have and has not.
@@ -146,7 +152,8 @@ func (r *Runner) feed(poll, stay, jobs context.Context, wg *sync.WaitGroup) {
 	}
 }
 
-// learn learns the engines' facts before the first job needs them.
+// learn learns the engines' facts while GitLab is asked for the first job, which waits for them. An error is about an engine
+// on which no job can run.
 func (r *Runner) learn(ctx context.Context) error {
 	for _, p := range r.pollers {
 		e, begun := p.entry(), time.Now()
