@@ -15,7 +15,7 @@ func page(r Report, now time.Time) string {
 	p.raw(`<meta http-equiv="refresh" content="10"><title>lced-runner</title><style>` + style + `</style></head><body><main>`)
 	ago := func(t time.Time) string { return now.Sub(t).Round(time.Second).String() }
 	state, word := "good", "takes jobs"
-	if len(r.WhyNoJob) > 0 {
+	if !r.Ready || len(r.Jobs) >= r.Concurrent {
 		state, word = "bad", "takes no job now"
 	}
 	p.raw(`<h1>lced-runner</h1><p><strong class="` + state + `">` + word + `</strong> `)
@@ -36,7 +36,7 @@ func page(r Report, now time.Time) string {
 		p.row(link(j.URL, fmt.Sprint(j.ID)), esc(j.Project), esc(j.Name), esc(j.Runner), esc(j.Stage), ago(j.Since), ago(j.Begun))
 	}
 	p.end()
-	p.table("Runners", "The configuration has no usable runner.", []string{"Runner", "Token", "GitLab", "Engine", "Jobs", ""})
+	p.table("Runners", "The configuration has no usable runner.", []string{"Runner", "Token", "GitLab", "Engine", "Jobs", "Now"})
 	for _, one := range r.Runners {
 		engine := esc(one.Engine)
 		if !one.EngineUp {
