@@ -6,7 +6,7 @@ export PATH := $(PATH):/usr/local/go/bin
 # The race detector needs a C compiler.
 RACE := $(shell command -v gcc >/dev/null && echo -race)
 
-.PHONY: demo test lint image bench fuzz chaos soak arm64 engine release
+.PHONY: demo test lint image bench fuzz chaos soak soak-dind arm64 engine release
 
 demo: engine image
 	test/demo/run.sh
@@ -45,6 +45,12 @@ chaos: engine image
 soak: export LCED_SOAK ?= 300
 soak: engine image
 	LCED_REQUIRE_DOCKER=1 go test -count=1 -v -timeout 60m -run '^TestSoak$$' ./test/e2e
+
+# LCED_SOAK_DIND jobs with a sidecar in a row, then LCED_SOAK_DIND_AT_FOUR of them, four at once.
+soak-dind: export LCED_SOAK_DIND ?= 200
+soak-dind: export LCED_SOAK_DIND_AT_FOUR ?= 20
+soak-dind: engine image
+	LCED_REQUIRE_DOCKER=1 go test -count=1 -v -timeout 120m -run '^TestSoakDind$$' ./test/e2e
 
 # Binaries with checksums and SBOMs, and images, for amd64, arm64 and arm: in dist.
 release:

@@ -9,6 +9,7 @@ import (
 // Exit is how a container ended.
 type Exit struct {
 	Code      int  // exit status; 0 also for one that still runs
+	Rootless  bool // on an engine that runs without root itself
 	OOMKilled bool // the kernel killed it for want of memory
 }
 
@@ -23,6 +24,9 @@ func Diagnose(logTail []byte, exit Exit) string {
 		if slices.ContainsFunc(lines, s.in) {
 			return s.sentence
 		}
+	}
+	if exit.Rootless {
+		return "the host's engine runs without root, where a docker daemon in a container needs Linux 5.11, cgroup v2 delegated to the user, and the netfilter modules loaded: use an engine with root, or mount the host's socket instead of a sidecar."
 	}
 	switch exit.Code {
 	case 126, 127:

@@ -107,6 +107,7 @@ func TestDiagnoseExit(t *testing.T) {
 	t.Parallel()
 	checkSentence(t, "oom", Diagnose([]byte("mount: permission denied (are you root?)"), Exit{Code: 137, OOMKilled: true}), "service_memory")
 	checkSentence(t, "137", Diagnose(nil, Exit{Code: 137}), "short of memory")
+	checkSentence(t, "rootless", Diagnose([]byte("failed"), Exit{Code: 1, Rootless: true}), "engine with root")
 	checkSentence(t, "127", Diagnose([]byte("dockerd-entrypoint.sh: not found"), Exit{Code: 127}), "exit code 127")
 	if got := Diagnose([]byte(`level=info msg="Starting up"`), Exit{Code: 1}); got != "" {
 		t.Errorf("a diagnosis of nothing: %q", got)

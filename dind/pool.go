@@ -33,6 +33,7 @@ type Room struct {
 type Pool[S Spare] struct {
 	mu     sync.Mutex
 	kept   map[string]*kept[S] // by place
+	busy   map[string]int      // by place: jobs that have leased it, even in vain, and not released it
 	closed bool
 }
 
@@ -46,12 +47,13 @@ type kept[S Spare] struct {
 }
 
 // NewPool is empty.
-func NewPool[S Spare]() *Pool[S] { return &Pool[S]{kept: map[string]*kept[S]{}} }
+func NewPool[S Spare]() *Pool[S] { return &Pool[S]{kept: map[string]*kept[S]{}, busy: map[string]int{}} }
 
-// Lease takes the spare of a place out of the pool, whatever its form: no other may hold the place's storage while the job
-// runs. It waits for one that is being started, which is never later than starting another.
+// Lease takes the spare of a place out of the pool, whatever its form: until Release nothing else holds the place's storage but
+// the job. It waits for one that is being started, which is never later than starting another.
 func (p *Pool[S]) Lease(ctx context.Context, place string) (spare S, found bool) {
 	p.mu.Lock()
+	p.busy[place]++
 	k := p.kept[place]
 	delete(p.kept, place)
 	p.mu.Unlock()
@@ -70,15 +72,25 @@ func (p *Pool[S]) Lease(ctx context.Context, place string) (spare S, found bool)
 	return k.spare, k.err == nil
 }
 
+// Release says that a job has ended that leased the place, and that nothing of it is left. The next one of the place may have
+// begun before.
+func (p *Pool[S]) Release(place string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy[place]--; p.busy[place] <= 0 {
+		delete(p.busy, place)
+	}
+}
+
 // Keep starts a spare for the next job of a place. For it the oldest of the runner go that exceed its limit, and the oldest of
-// all while the machine has too little memory; if it still has then, nothing is started.
+// all while the machine has too little memory; if it still has then, nothing is started. Nor is it where a job has the place.
 func (p *Pool[S]) Keep(ctx context.Context, want Wanted, room Room, start func(context.Context) (S, error)) error {
 	if err := p.makeRoom(ctx, want, room); err != nil {
 		return err
 	}
 	k := &kept[S]{Wanted: want, since: time.Now(), started: make(chan struct{})}
 	p.mu.Lock()
-	if p.closed || room.Limit == 0 || p.kept[want.Place] != nil || p.count(want.Runner) >= room.Limit {
+	if p.closed || room.Limit == 0 || p.busy[want.Place] > 0 || p.kept[want.Place] != nil || p.count(want.Runner) >= room.Limit {
 		p.mu.Unlock()
 		return nil
 	}
@@ -126,7 +138,7 @@ func (p *Pool[S]) crowded(want Wanted, limit int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := p.count(want.Runner)
-	return n > 0 && n >= limit && p.kept[want.Place] == nil
+	return n > 0 && n >= limit && p.kept[want.Place] == nil && p.busy[want.Place] == 0
 }
 
 func (p *Pool[S]) count(runner string) int {

@@ -85,6 +85,13 @@ func TestPool(t *testing.T) {
 		if _, found := p.Lease(t.Context(), "b"); found {
 			t.Error("a spare was leased twice")
 		}
+		keepAt(t, p, e, "r", "b", roomFor(2)) // a job has it
+		e.want(t, "x", "b", "c")
+		p.Lease(t.Context(), "b")
+		p.Release("b")
+		keepAt(t, p, e, "r", "b", roomFor(2)) // and another one still
+		e.want(t, "x", "b", "c")
+		p.Release("b")
 		keepAt(t, p, e, "r", "d", roomFor(0)) // the configuration wants none any more
 		e.want(t, "x", "b")
 		if !p.Adopt(Wanted{Runner: "r", Place: "a"}, time.Now(), 1, spareOf{e, "b"}) || p.Adopt(Wanted{Runner: "r", Place: "e"}, time.Now(), 1, spareOf{e, "?"}) {
@@ -114,6 +121,8 @@ func TestPoolWaits(t *testing.T) {
 		if spare, found := p.Lease(t.Context(), "a"); !found || spare.name != "a" {
 			t.Errorf("leased %v, %v", spare.name, found)
 		}
+		p.Release("a")
+		p.Release("a")
 		broken := errors.New("no room on the disk")
 		go func() {
 			err := p.Keep(t.Context(), Wanted{Place: "a"}, roomFor(1), func(context.Context) (spareOf, error) {
@@ -129,7 +138,9 @@ func TestPoolWaits(t *testing.T) {
 			t.Error("leased one that did not start")
 		}
 		synctest.Wait()
+		p.Release("a")
 		keepAt(t, p, e, "r", "a", roomFor(1)) // the failure is forgotten
+		e.want(t, "a", "a")
 	})
 }
 

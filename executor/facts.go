@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
@@ -25,6 +26,8 @@ type Facts struct {
 	InsecureRegistries []string
 	CertsD             bool // the host has /etc/docker/certs.d
 	LibModules         bool // the host has /lib/modules
+	Remaps             bool // root in a container is another user on the host (userns-remap)
+	Rootless           bool // the engine runs without root
 	// The proxies by which the engine pulls; empty: none.
 	HTTPProxy, HTTPSProxy, NoProxy string
 
@@ -58,6 +61,7 @@ func (e *Engine) Facts(ctx context.Context, ownImage string, command []string) (
 	}
 	f := &Facts{Host: info.Info.Name, Version: info.Info.ServerVersion, Platform: "linux/" + goArch(info.Info.Architecture), engine: id}
 	f.HTTPProxy, f.HTTPSProxy, f.NoProxy = info.Info.HTTPProxy, info.Info.HTTPSProxy, info.Info.NoProxy
+	f.Remaps, f.Rootless = slices.Contains(info.Info.SecurityOptions, "name=userns"), slices.Contains(info.Info.SecurityOptions, "name=rootless")
 	if rc := info.Info.RegistryConfig; rc != nil {
 		f.Mirrors = rc.Mirrors
 		for _, cidr := range rc.InsecureRegistryCIDRs {

@@ -2,6 +2,9 @@ package executor
 
 import (
 	"context"
+	"errors"
+	"io"
+	"time"
 
 	"github.com/moby/moby/client"
 )
@@ -27,4 +30,18 @@ func fallen(ctx context.Context, j *Job) []*ServiceError {
 		}
 	}
 	return found
+}
+
+// finishTimeout bounds the commands that services run when the user's steps are over.
+const finishTimeout = 2 * time.Minute
+
+// finish runs them. One that fails, as where the service has ended, leaves things as the job made them.
+func finish(ctx context.Context, j *Job) {
+	ctx, cancel := context.WithTimeoutCause(ctx, finishTimeout, errors.New("a service did not finish in time"))
+	defer cancel()
+	for i := range j.plan.Services {
+		if svc := &j.plan.Services[i]; svc.Finish != nil && ctx.Err() == nil {
+			_, _ = j.engine.containers.exec(ctx, svc.Name, svc.Finish, nil, io.Discard, io.Discard)
+		}
+	}
 }

@@ -104,6 +104,7 @@ func (j *Job) Run(ctx, steps context.Context) (err error) {
 		j.Fallen = fallen(ctx, j)
 	}
 	todo.afterScript(ctx)
+	finish(ctx, j)
 	todo.finally(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

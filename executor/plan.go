@@ -150,6 +150,7 @@ type Service struct {
 	Aliases []string
 	Ready   Ready
 	Prepare []string // command that is run in OwnImage with the service's volumes before it starts
+	Finish  []string // command that is run in the service when the user's steps are over; what becomes of it does not matter
 	Form    string   // what it is made of, for a service that may have been started before the job, see [Engine.StartSpare]; empty = it may not
 	Store   *Store   // what an earlier job's service left for this one; nil = nothing
 	// HostAliases get entries in the hosts file of a build container that cannot be sure to find the service by name on the

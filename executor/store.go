@@ -69,7 +69,10 @@ func (r *serviceRun) stored(job, ctx context.Context) (string, error) {
 	warn(r.log, "%v on what earlier jobs of this project stored, and does start without: that is dropped, and this job starts with nothing. The last lines of its log:", failure)
 	r.log.Plain("%s", strings.TrimRight(string(failure.Log), "\n"))
 	r.Stores.drop(volume.Name)
-	return id, r.engine.volumes.remove(ctx, volume.Name)
+	if err := r.engine.volumes.remove(ctx, volume.Name); err != nil {
+		warn(r.log, "what earlier jobs stored could not be dropped, so the next job tries it again: %v", err)
+	}
+	return id, nil
 }
 
 // openStore creates the store unless an earlier job left it, which found tells.

@@ -31,7 +31,8 @@ type account struct {
 	reason string     // failure_reason, once the job has ended; empty for a success
 	input  plan.Input // of which the job was compiled
 	fallen []*executor.ServiceError
-	keep   bool // a sidecar is to be kept for the next such job
+	place  string // of which the job has leased the sidecar that was kept, if there was one
+	keep   bool   // a sidecar is to be kept for the next such job
 }
 
 // life is one job at work.
@@ -101,8 +102,8 @@ func (l *life) lead(poll, stay, jobs context.Context) {
 			l.entry.janitor.Left()
 		}
 		settle(jobs, l, run.Stores.Names())
-		keepWarm(poll, l)
 	}
+	keepWarm(poll, l)
 	if !delivered && poll.Err() == nil {
 		// GitLab is away. The ending lies in the journal, so that stopping the runner need not wait for it for long.
 		l.deliver(poll, math.MaxInt)

@@ -66,7 +66,7 @@ func (l *account) ship(ctx context.Context, cancel func(trace.Signal)) (stop fun
 
 // explain adds to the job log what an error means that the user did not cause by the script.
 func (l *account) explain(err error) {
-	t := l.trace
+	t, rootless := l.trace, l.input.Facts.Rootless
 	if exit, ok := errors.AsType[*executor.ExitError](err); ok && exit.OOMKilled {
 		t.Warn("a process of the job ran out of memory and was killed: give the job more memory ([runners.docker] memory), or let it do less at once")
 	}
@@ -74,16 +74,16 @@ func (l *account) explain(err error) {
 		t.Warn("script canceled externally (UI, API)")
 	}
 	if svc, ok := errors.AsType[*executor.ServiceError](err); ok {
-		explainService(t, svc, "is not ready")
+		explainService(t, svc, rootless, "is not ready")
 	}
 	if _, ok := errors.AsType[*executor.ExitError](err); !ok {
 		return
 	}
 	for _, svc := range l.fallen {
 		if svc.Exited {
-			explainService(t, svc, fmt.Sprintf("ended with exit code %d while the job ran", svc.ExitCode))
+			explainService(t, svc, rootless, fmt.Sprintf("ended with exit code %d while the job ran", svc.ExitCode))
 		} else {
-			explainService(t, svc, "lost a process for want of memory while the job ran")
+			explainService(t, svc, rootless, "lost a process for want of memory while the job ran")
 		}
 	}
 	if why := dind.Hint(t.Tail(hintTail)); why != "" && l.fallen == nil {
@@ -96,10 +96,10 @@ func (l *account) explain(err error) {
 const hintTail = 64 << 10
 
 // explainService shows what a service said last, and what that means.
-func explainService(t *trace.Trace, svc *executor.ServiceError, what string) {
+func explainService(t *trace.Trace, svc *executor.ServiceError, rootless bool, what string) {
 	t.Warn("Service %s %s. The last lines of its log:", svc.Service, what)
 	t.Plain("%s", strings.TrimRight(string(svc.Log), "\n"))
-	if why := dind.Diagnose(svc.Log, dind.Exit{Code: svc.ExitCode, OOMKilled: svc.OOMKilled}); why != "" {
+	if why := dind.Diagnose(svc.Log, dind.Exit{Code: svc.ExitCode, OOMKilled: svc.OOMKilled, Rootless: rootless}); why != "" {
 		t.Error("%s", why)
 	}
 }

@@ -131,6 +131,9 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 		}
 	}
 	wg.Wait()
+	if left, err := r.journal.Jobs(); stay.Err() != nil && err == nil && len(left) > 0 {
+		return nil // a next process is to come for the jobs, and takes over what is kept ready as well
+	}
 	if err := r.warm.Close(context.WithoutCancel(jobs)); err != nil {
 		r.Logger.Warn("could not remove every sidecar that was kept ready; the next start does", "error", err)
 	}

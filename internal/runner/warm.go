@@ -29,7 +29,8 @@ func (l *life) compileWarm(ctx context.Context) (*plan.Compiled, *executor.Spare
 	if compiled.Spare == nil && !stored {
 		return compiled, nil, nil // what is kept does not concern the job
 	}
-	spare, found := l.warm.Lease(ctx, plan.Place(l.input))
+	l.place = plan.Place(l.input)
+	spare, found := l.warm.Lease(ctx, l.place)
 	if !found {
 		return compiled, nil, nil
 	}
@@ -42,8 +43,11 @@ func (l *life) compileWarm(ctx context.Context) (*plan.Compiled, *executor.Spare
 	return compiled, spare, nil
 }
 
-// keepWarm starts a sidecar for the next job that is like this one. Nobody waits for it.
+// keepWarm starts a sidecar for the next job that is like this one, of which nothing is left by now. Nobody waits for it.
 func keepWarm(ctx context.Context, l *life) {
+	if l.place != "" {
+		l.warm.Release(l.place)
+	}
 	if !l.keep || ctx.Err() != nil {
 		return
 	}

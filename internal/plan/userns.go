@@ -1,0 +1,26 @@
+package plan
+
+import (
+	"lced-runner/dind"
+	"lced-runner/executor"
+)
+
+// keepHostUsers makes a plan for an engine that remaps users. A privileged container has to have the host's users there; what
+// sidecars leave in the checkout is then given to the users of the job's other containers.
+func keepHostUsers(c *compiler, p *executor.Plan, s *sidecars) {
+	if !c.Facts.Remaps {
+		return
+	}
+	host := func(container *executor.Container) {
+		if container.Privileged {
+			container.Options.UsernsMode = "host"
+		}
+	}
+	host(&p.Build.Container)
+	for i := range p.Services {
+		host(&p.Services[i].Container)
+		if s.any() && p.Services[i].Privileged && p.Services[i].Ready.Must {
+			p.Services[i].Finish = dind.GiveBack(c.dirs.builds)
+		}
+	}
+}
