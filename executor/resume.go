@@ -32,6 +32,9 @@ func ResumeJob(e *Engine, p *Plan, log Log, r Resumed) *Job {
 	for _, name := range r.State.Stores {
 		j.Stores.add(name)
 	}
+	// A service that was started before its job has no label that names it.
+	e.claims.take(r.State.Containers...)
+	j.held = append(j.held, r.State.Containers...)
 	return j
 }
 

@@ -84,14 +84,17 @@ func TestWarm(t *testing.T) {
 	w.awaitSpare(dead.ID)
 	w.assertGone(dead)
 
-	// One that a job has had is nobody's any more, whatever became of the job.
+	// The job goes on with its sidecar in the next process, and nobody else gets that.
 	begun := w.submit(withService(dockerJob("docker:latest", nil, whichDaemon, "echo begun", "sleep 1000"), "docker:dind", "--debug"))
 	w.awaitLog(begun, "\nbegun\n")
 	w.signal(syscall.SIGKILL)
 	w.waitExit()
 	w.configure(warmConfig + "    warm_free_memory = \"1000t\"\n")
 	w.startRunner()
-	w.await(begun)
+	w.gitlab.Cancel(begun)
+	if j, log := w.await(begun); j.State != coordinator.StateCanceled || !strings.Contains(log, isWarm) {
+		t.Errorf("the job with a warm sidecar ended in the next process as %s:\n%s", j.State, log)
+	}
 	run(false, spec)
 	w.drain()
 	if left := w.spares(); len(left) > 0 {
