@@ -47,7 +47,9 @@ type kept[S Spare] struct {
 }
 
 // NewPool is empty.
-func NewPool[S Spare]() *Pool[S] { return &Pool[S]{kept: map[string]*kept[S]{}, busy: map[string]int{}} }
+func NewPool[S Spare]() *Pool[S] {
+	return &Pool[S]{kept: map[string]*kept[S]{}, busy: map[string]int{}}
+}
 
 // Lease takes the spare of a place out of the pool, whatever its form: until Release nothing else holds the place's storage but
 // the job. It waits for one that is being started, which is never later than starting another.
