@@ -30,6 +30,13 @@ func (cs *connections) newJanitor(ctx context.Context, engine *executor.Engine, 
 			o.Logger.Warn("the engine's disk is not watched, as its directory cannot be seen from here", "error", err)
 			break
 		}
+		cs.Status.Gauge("engine_disk_free_bytes", "What is free on the disk of this machine's Docker engine; -1 if it cannot be told.", func() float64 {
+			space, err := janitor.Disk(root)
+			if err != nil {
+				return -1
+			}
+			return float64(space.Free)
+		})
 		o.Disk, o.Memory = func() (janitor.Space, error) { return janitor.Disk(root) }, janitor.Memory
 	}
 	j, err := janitor.New(o, limitsOf(cs.Config))

@@ -93,14 +93,14 @@ func (b *Board) Saved(err error) {
 	b.metrics.configSaved.Inc()
 }
 
-// Gauge adds a value that is looked up whenever metrics are asked for, as lced_<name>. Its name is not in use yet.
+// Gauge adds a value that is looked up whenever metrics are asked for, as lced_<name>. The first of a name stays.
 func (b *Board) Gauge(name, help string, value func() float64) {
-	b.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "lced", Name: name, Help: help}, value))
+	_ = b.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "lced", Name: name, Help: help}, value))
 }
 
 // Counter is Gauge for a value that only grows; its name ends in _total.
 func (b *Board) Counter(name, help string, value func() float64) {
-	b.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "lced", Name: name, Help: help}, value))
+	_ = b.registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "lced", Name: name, Help: help}, value))
 }
 
 // remove forgets a job that has ended.

@@ -50,6 +50,7 @@ func TestMetrics(t *testing.T) {
 	b, busy, free, j := two(t)
 	b.Gauge("janitor_images", "Images that the janitor knows.", func() float64 { return 3 })
 	b.Counter("janitor_removed_total", "What it removed.", func() float64 { return 5 })
+	b.Gauge("janitor_images", "Of a second engine.", func() float64 { return 9 })
 	busy.Called(Call{"request_job", "POST", 201, time.Second})
 	busy.Called(Call{"update_job", "PUT", 0, time.Second})
 	free.Waits()
