@@ -53,6 +53,17 @@ job:
     - $stamp
 `
 
+// A sidecar is kept only for a checkout that stays.
+const dindGit = `
+job:
+  image: docker:latest
+  services: [docker:dind]
+  variables: {FF_POSIXLY_CORRECT_ESCAPES: "true"}
+  script:
+    - until docker info >/dev/null 2>&1; do sleep 0.05; done
+    - $stamp
+`
+
 const artifacts = `
 stages: [make, use]
 make:
@@ -106,6 +117,8 @@ func standard() []benchmark {
 		{name: "with git", pipeline: withGit, floor: (*floor).git},
 		{name: "dind with TLS", pipeline: dindTLS, floor: (*floor).dind},
 		{name: "dind with TLS, the image's certificates", pipeline: dindTLS, subject: stock},
+		{name: "dind with TLS and git", pipeline: dindGit},
+		{name: "dind with TLS and git, warm", pipeline: dindGit, subject: warm},
 		{name: "ten at once", pipeline: plain, at: 10, floor: (*floor).plain},
 		{name: "100 in a row", pipeline: plain, times: 100, rounds: 1},
 		{name: "artifacts of 100 MB, up and down", pipeline: artifacts, rounds: 3},

@@ -20,7 +20,7 @@ type report struct {
 }
 
 // order is that in which a table names the sides.
-func order() []string { return []string{ours, stock, peer, theFloor} }
+func order() []string { return []string{ours, stock, warm, peer, theFloor} }
 
 // write prints Markdown tables, then every figure.
 func (r report) write(w io.Writer) {

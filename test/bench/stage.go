@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -146,16 +147,54 @@ func (s *stage) play(ctx context.Context, b benchmark, counted bool, into result
 	return note(theFloor, one, err)
 }
 
-// settle waits until the containers of the subject's jobs are removed, so that this does not burden the next measurement.
+// settle waits until the containers of the subject's jobs are removed, and what it keeps for the next one is ready, so that this
+// does not burden the next measurement.
 func (s *stage) settle(ctx context.Context, subject *subject) error {
 	ours := client.Filters{}.Add("label", "com.gitlab.gitlab-runner.runner.id="+subject.short()).Add("label", "com.gitlab.gitlab-runner.job.id")
 	for {
 		res, err := s.docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
-		if err != nil || len(res.Items) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(res.Items) == 0 {
+			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+	if subject.name != warm {
+		return nil
+	}
+	kept := client.Filters{}.Add("label", "lced.spare.runner="+subject.short())
+	for {
+		res, err := s.docker.ContainerList(ctx, client.ContainerListOptions{Filters: kept})
+		if err != nil {
+			return err
+		}
+		for _, c := range res.Items {
+			if strings.HasSuffix(c.Names[0], "-spare") && s.answers(ctx, c.ID) {
+				return nil
+			}
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// answers reports whether the daemon in a sidecar does.
+func (s *stage) answers(ctx context.Context, id string) bool {
+	created, err := s.docker.ExecCreate(ctx, id, client.ExecCreateOptions{
+		Cmd: []string{"env", "-u", "DOCKER_TLS_VERIFY", "docker", "-H", "unix:///var/run/docker.sock", "version"}, AttachStdout: true,
+	})
+	if err != nil {
+		return false
+	}
+	conn, err := s.docker.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return false
+	}
+	_, _ = io.Copy(io.Discard, conn.Reader)
+	conn.Close()
+	state, err := s.docker.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
+	return err == nil && !state.Running && state.ExitCode == 0
 }
 
 // idling is what a runner uses while it has nothing to do.

@@ -14,10 +14,12 @@ import (
 	"lced-runner/internal/coordinator"
 )
 
-// The subjects: lced-runner with its defaults, with certificates left to the image; and the peer.
+// The subjects: lced-runner with its defaults, with certificates left to the image, with sidecars that are there before the job;
+// and the peer.
 const (
 	ours  = "lced-runner"
 	stock = "lced-runner, the image's certificates"
+	warm  = "lced-runner, warm sidecars"
 	peer  = "gitlab-runner"
 )
 
@@ -46,6 +48,7 @@ func programs(ourBinary string, env func(string) string) []program {
 	all := []program{
 		{name: ours, binary: ourBinary, docker: "volumes = [\"/cache\"]\n", rest: dind},
 		{name: stock, binary: ourBinary, docker: "volumes = [\"lced-bench-certs:/certs/client\", \"/cache\"]\n", rest: dind},
+		{name: warm, binary: ourBinary, docker: "volumes = [\"/cache\"]\n", rest: dind + "warm = 1\n"},
 	}
 	if binary := env("PEER"); binary != "" {
 		docker := "privileged = true\nvolumes = [\"/certs/client\", \"/cache\"]\n"
