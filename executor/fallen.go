@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -43,5 +44,32 @@ func finish(ctx context.Context, j *Job) {
 		if svc := &j.plan.Services[i]; svc.Finish != nil && ctx.Err() == nil {
 			_, _ = j.engine.containers.exec(ctx, svc.Name, svc.Finish, nil, io.Discard, io.Discard)
 		}
+	}
+}
+
+// tellFallen says in the section of a script that has failed which other services had failed by then, with the last lines of
+// their logs: a script whose database is gone tells of a refused connection only.
+func tellFallen(ctx context.Context, on containers, failure error, services []Service, section Section) {
+	if _, failed := errors.AsType[*ExitError](failure); !failed {
+		return
+	}
+	for _, svc := range services {
+		if svc.Ready.Must {
+			continue
+		}
+		res, err := on.docker.ContainerInspect(ctx, svc.Name, client.ContainerInspectOptions{})
+		if err != nil || res.Container.State == nil {
+			continue
+		}
+		st := res.Container.State
+		if st.Running || st.ExitCode == 0 {
+			continue
+		}
+		why := ""
+		if st.OOMKilled {
+			why = ", as it ran out of memory"
+		}
+		warn(section, "service %s had ended with exit code %d by then%s. The last lines of its log:", svc.Title, st.ExitCode, why)
+		section.Plain("%s", strings.TrimRight(string(on.logTail(ctx, res.Container.ID)), "\n"))
 	}
 }

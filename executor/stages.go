@@ -62,6 +62,7 @@ func (j stages) step(ctx, stop context.Context, n int) error {
 	for attempt := 1; ; attempt++ {
 		err := j.script(ctx, stop, n, script, out, hold)
 		tellTimeout(stop, section, s.Section)
+		tellFallen(ctx, j.engine.containers, err, j.plan.Services, section)
 		if !errors.Is(err, errNothingRan) || attempt >= j.plan.StepAttempts {
 			return err
 		}

@@ -99,7 +99,10 @@ func TestConformance_06_ServiceLogsAndHealth(t *testing.T) {
 	w.play([]scenario{
 		{"CI_DEBUG_SERVICES", shown, lacks(succeeds(line+"out of the service\x1b[0;m\n", line+"[MASKED]\x1b[0;m\n", line+"to stderr\x1b[0;m\n", "\nserved\n"), "secret-of-the-job")},
 		{"CI_DEBUG_SERVICES with timestamps", with(shown, "FF_TIMESTAMPS=true"), succeeds("Z 0fO "+line+"out of the service\x1b[0;m\n", "Z 0fE "+line+"to stderr\x1b[0;m\n")},
-		{"health check", beside(job("echo the job goes on"), service(healthy)), lacks(succeeds("Waiting for service "+healthy+" to be healthy", "healthy 2.", "the job goes on\n"), "WARNING", "out of the service")},
+		{"ends while the job runs", beside(job("sleep 5", "exit 4"), ciyaml.Service{
+			Image: ciyaml.Image{Name: "busybox:latest"}, Alias: "db", Command: []string{"sh", "-c", "sleep 2; echo the disk is full; exit 3"},
+		}), fails("script_failure", 4, "WARNING: service busybox:latest had ended with exit code 3 by then. The last lines of its log:", "the disk is full")},
+		{"health check", beside(job("echo the job goes on"), service(healthy)), lacks(succeeds("Waiting for service "+healthy+" to be healthy", "service "+healthy+" healthy ", "the job goes on\n"), "WARNING", "out of the service")},
 		{"health check that fails", beside(job("echo the job goes on"), service(sick)),
 			succeeds("probably didn't start properly", "the engine says that it is unhealthy", "ended with exit code 1", "the disk is full", "out of the service", "the job goes on\n")},
 	})
