@@ -127,13 +127,20 @@ func (c *channel) input(ctx context.Context) error {
 	}
 }
 
+// ping fails where nobody answers, as after a cut of the network: else the next user would find the terminal in use.
+func (c *channel) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, pingInterval, errors.New("no answer to a ping"))
+	defer cancel()
+	return c.conn.Ping(ctx)
+}
+
 func (c *channel) keepAlive(ctx context.Context) error {
 	ticker := time.NewTicker(pingInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			if err := c.conn.Ping(ctx); err != nil {
+			if err := c.ping(ctx); err != nil {
 				return fmt.Errorf("the user has gone: %w", err)
 			}
 		case <-ctx.Done():

@@ -60,7 +60,7 @@ func Listen(o Options) (*Server, error) {
 // Serve answers until ctx ends, then closes every terminal.
 func (s *Server) Serve(ctx context.Context) error {
 	server := &http.Server{
-		Handler: s, ReadHeaderTimeout: 30 * time.Second,
+		Handler: s, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		ErrorLog: log.New(io.Discard, "", 0), // it would tell of every port scanner
 	}
 	done := make(chan error, 1)
