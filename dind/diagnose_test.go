@@ -121,3 +121,16 @@ func checkSentence(t *testing.T, log, got, want string) {
 		t.Errorf("%s:\n  got  %q\n  want %q in it", log, got, want)
 	}
 }
+
+func TestMayPass(t *testing.T) {
+	t.Parallel()
+	for log, want := range map[string]bool{
+		"failed to start containerd: timeout waiting for containerd to start":               true,
+		"failed to start daemon: error initializing graphdriver: driver not supported: zfs": false,
+		"": false,
+	} {
+		if got := MayPass([]byte(log)); got != want {
+			t.Errorf("%q: %v", log, got)
+		}
+	}
+}

@@ -26,7 +26,9 @@ type Job struct {
 	Fallen []*ServiceError
 	// Hold, if set before Run, is called when the last of the user's steps has ended, or one has failed, in that step's
 	// section of the log. Until it returns, or its context ends, the container is as the script left it.
-	Hold      func(ctx context.Context, log Section)
+	Hold func(ctx context.Context, log Section)
+	// Again, if set before Run, tells whether another try may help a service that ended before it was ready.
+	Again     func(*ServiceError) bool
 	gate      *gate          // for terminals
 	following sync.WaitGroup // what copies the logs of services
 	// breakdown tells where the start-up's time went; the first step's section shows it.

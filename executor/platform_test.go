@@ -38,10 +38,12 @@ func TestPassing(t *testing.T) {
 		{&ImageError{Image: "x", Kind: ImageUnreachable, Err: errors.New("no such host")}, false}, // tried three times by itself
 		{&ConfigError{errors.New("no such user")}, false},
 		{fmt.Errorf("service: %w", &ServiceError{Service: "db"}), false},
+		{fmt.Errorf("service: %w", &ServiceError{Service: "docker", Log: []byte("the board was busy")}), true},
 		{taskError{&ExitError{Stage: "get_sources", Code: 1}}, false},
 		{fmt.Errorf("run get_sources in the helper: %w", errRefused), false},
 	} {
-		if got := passing(tt.err); got != tt.want {
+		again := func(e *ServiceError) bool { return string(e.Log) == "the board was busy" }
+		if got := (&Job{Again: again}).passing(tt.err); got != tt.want {
 			t.Errorf("%v: %v, want %v", tt.err, got, tt.want)
 		}
 	}

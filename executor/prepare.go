@@ -22,7 +22,7 @@ func (j *Job) prepare(ctx, steps context.Context) error {
 		if err != nil && ctx.Err() == nil && steps.Err() != nil {
 			return context.Cause(steps) // whatever it was in which that showed first
 		}
-		if err == nil || attempt == prepareAttempts || ctx.Err() != nil || steps.Err() != nil || !passing(err) {
+		if err == nil || attempt == prepareAttempts || ctx.Err() != nil || steps.Err() != nil || !j.passing(err) {
 			return err
 		}
 		section := j.log("prepare_executor", `Preparing the "docker" executor`)
@@ -51,10 +51,13 @@ func (j *Job) prepare(ctx, steps context.Context) error {
 
 // passing reports whether an error of the preparation may be gone at the next try: everything but what the job, its
 // images or the configuration are to blame for.
-func passing(err error) bool {
+func (j *Job) passing(err error) bool {
 	_, image := errors.AsType[*ImageError](err)
 	_, config := errors.AsType[*ConfigError](err)
-	_, service := errors.AsType[*ServiceError](err)
+	ended, service := errors.AsType[*ServiceError](err)
+	if service && j.Again != nil && j.Again(ended) {
+		return true
+	}
 	_, exit := errors.AsType[*ExitError](err)
 	_, late := errors.AsType[*LimitError](err)
 	return !late && !image && !config && !service && !exit && !errors.Is(err, errRefused)

@@ -154,6 +154,7 @@ func (l *life) equip(run *executor.Job, c *plan.Compiled) *executor.Job {
 	l.record.Compiled, l.up.debug = c, c.Debug
 	run.Save = func(s executor.State) { l.change(journal.Change{State: &s}) }
 	l.offerTerminal(run)
+	run.Again = func(e *executor.ServiceError) bool { return dind.MayPass(e.Log) }
 	if c.Services {
 		run.ServiceLog = func(service, fd int) io.WriteCloser {
 			return l.trace.Service(service, c.Plan.Services[service].Aliases, fd)

@@ -70,8 +70,13 @@ func (w *world) removeImages(host string) {
 		w.t.Error(err)
 	}
 	for _, image := range list.Items {
-		if _, err := w.docker.ImageRemove(cleanupContext(), image.ID, client.ImageRemoveOptions{Force: true}); err != nil {
-			w.t.Error(err)
+		for _, name := range image.RepoTags { // the image itself may have other names
+			if !strings.HasPrefix(name, host+"/") {
+				continue
+			}
+			if _, err := w.docker.ImageRemove(cleanupContext(), name, client.ImageRemoveOptions{}); err != nil {
+				w.t.Error(err)
+			}
 		}
 	}
 }
