@@ -148,6 +148,7 @@ func Compile(in Input) (*Compiled, error) {
 		return nil, err
 	}
 	makeSteps(c, p)
+	keepHostUsers(c, p, sidecars)
 	p.PrepareTimeout = limitOf(c, "prepare_timeout", c.Runner.PrepareTimeout)
 	if p.KeepAnonymous = c.Runner.Docker.VolumeKeep; p.KeepAnonymous {
 		c.warn("volume_keep of [runners.docker] is set: the volumes of the images of this job stay on the engine")
