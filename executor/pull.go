@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/client"
 )
@@ -50,6 +51,9 @@ func classify(image string, err error) error {
 		return false
 	}
 	kind := ImageFailed
+	if has("certificate has expired or is not yet valid") {
+		err = fmt.Errorf("%w (the board's clock says %s: if that is not the time, set it, for example by NTP)", err, time.Now().UTC().Format(time.RFC3339))
+	}
 	switch {
 	case has("dial tcp", "connection refused", "connection reset", "no such host", "i/o timeout", "tls handshake", "client.timeout exceeded", "request canceled"):
 		kind = ImageUnreachable

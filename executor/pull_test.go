@@ -11,6 +11,14 @@ import (
 	"time"
 )
 
+func TestWrongClockOfAPull(t *testing.T) {
+	t.Parallel()
+	err := classify("example/image:1", errors.New("x509: certificate has expired or is not yet valid: current time 1970-01-01T00:00:09Z is before 2026-01-01T00:00:00Z"))
+	if !strings.Contains(err.Error(), "the board's clock says") {
+		t.Errorf("the sentence is %q", err)
+	}
+}
+
 func TestClassify(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]ImageErrorKind{

@@ -172,7 +172,7 @@ func (c *Client) attempt(ctx context.Context, r call) (answer, error) {
 		}
 		resp, err := c.gitlab.Do(req, into)
 		if resp == nil {
-			return answer{}, err
+			return answer{}, explainClock(err, time.Now())
 		}
 		a := answer{status: resp.StatusCode, header: resp.Header, body: body.Bytes(), from: resp.Request.URL, requestID: resp.Request.Header.Get("X-Request-Id"), tls: resp.TLS}
 		if refused, ok := errors.AsType[*gitlab.ErrorResponse](err); ok {

@@ -170,7 +170,7 @@ type bucket struct {
 
 func newBucket(t *testing.T) *bucket {
 	t.Helper()
-	b := &bucket{modified: time.Now().Add(time.Hour)}
+	b := &bucket{modified: time.Now().Add(time.Minute)}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.requests = append(b.requests, r.Method)
 		if len(b.answers) > 0 {
@@ -330,4 +330,21 @@ func TestUntracked(t *testing.T) {
 	s.Cache.Items[0] = CacheItem{Keys: []CacheKey{localKey("k")}, Untracked: true}
 	s.do(s.archive, "untracked: found 2 files", green("Created cache"))
 	wantGone(t, pwned)
+}
+
+// TestCacheOfAClockThatJumpedBack: an archive from the future would never be older than the files again.
+func TestCacheOfAClockThatJumpedBack(t *testing.T) {
+	t.Parallel()
+	s := newCacheStage(t, localKey("k"))
+	writeFile(t, s.file("vendor/file"), "text")
+	s.do(s.archive, green("Created cache"))
+	archive, later := filepath.Join(s.Cache.Root, "group/project/k", cacheFile), time.Now().Add(1000*time.Hour)
+	if err := os.Chtimes(archive, later, later); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, s.file("vendor/file"), "changed")
+	s.do(s.archive, green("Created cache"))
+	s.clear()
+	s.do(s.restore, green("Successfully extracted cache"))
+	wantFile(t, s.file("vendor/file"), "changed")
 }

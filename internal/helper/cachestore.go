@@ -48,13 +48,20 @@ func (c cacheStore) open(key CacheKey) (*os.File, error) {
 	return f, nil
 }
 
-// modified is when the archive of a key was made.
+// skew is how far apart the clocks of this machine and of a store may be.
+const skew = 5 * time.Minute
+
+// modified is when the archive of a key was made. One from the future tells of a clock that has jumped back, by which nothing
+// would ever be newer: it counts as outdated, the zero of Unix time.
 func (c cacheStore) modified(key CacheKey) (time.Time, error) {
 	info, err := c.root.Lstat(path.Join(key.Dir, cacheFile))
 	if err != nil {
 		return time.Time{}, err
 	}
-	return info.ModTime(), nil
+	if made := info.ModTime(); time.Until(made) < skew {
+		return made, nil
+	}
+	return time.Unix(0, 0), nil
 }
 
 // setModified changes it; the zero of Unix time means that the archive is not as it should be in the distributed cache.

@@ -103,7 +103,7 @@ func settle(ctx context.Context, l *life, used []string) {
 		record, known := s.record(volume.Name)
 		switch {
 		case slices.Contains(used, volume.Name):
-			record = measure(volume.Name, time.Now())
+			record = measure(volume.Name, s.now())
 		case !known:
 			record = measure(volume.Name, volume.Created)
 		}
@@ -123,6 +123,19 @@ func settle(ctx context.Context, l *life, used []string) {
 	if err := s.save(); err != nil {
 		l.log.Warn("the order in which stored images are removed may be lost with this process", "error", err)
 	}
+}
+
+// now is later than every use that is known, whatever the clock says: a board may start in 1970.
+func (s *stores) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	for _, r := range s.records {
+		if !now.After(r.Used) {
+			now = r.Used.Add(time.Second)
+		}
+	}
+	return now
 }
 
 func (s *stores) record(volume string) (storeRecord, bool) {
