@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 )
 
 // stages is a job behind its start-up: the user's steps, after_script and the final tasks, each unless another process has
@@ -54,7 +53,7 @@ func (j stages) step(ctx, stop context.Context, n int) error {
 	j.begin(n, j.shell.before())
 	if limit := j.plan.StepTimeout; limit > 0 {
 		var cancel context.CancelFunc
-		stop, cancel = context.WithTimeoutCause(stop, limit-time.Since(j.state.Steps), ErrStepTimeout)
+		stop, cancel = context.WithTimeoutCause(stop, limit-j.state.Steps.Ago(), ErrStepTimeout)
 		defer cancel()
 	}
 	script := wrap(j.state.Nonce, "running", s.StatusVariable, s.Script, hold != nil)
@@ -80,7 +79,7 @@ func (j stages) afterScript(ctx context.Context) {
 	defer section.Close()
 	j.begin(n, j.shell.before())
 	errTimeout := fmt.Errorf("after_script took longer than %v (RUNNER_AFTER_SCRIPT_TIMEOUT)", j.plan.AfterTimeout)
-	stop, cancel := context.WithTimeoutCause(ctx, j.plan.AfterTimeout-time.Since(j.state.Since), errTimeout)
+	stop, cancel := context.WithTimeoutCause(ctx, j.plan.AfterTimeout-j.state.Since.Ago(), errTimeout)
 	defer cancel()
 	script := wrap(j.state.Nonce, status(j.state.Result.err()), s.StatusVariable, s.Script, false)
 	err := j.script(ctx, stop, n, script, streams(section), nil)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -23,12 +22,12 @@ type State struct {
 	Failed     bool     `json:"failed,omitempty"`     // the result is that of the steps: which final tasks run
 
 	// The stages are the plan's steps, after_script and the final tasks, numbered through.
-	Next    int       `json:"next,omitempty"`    // the one at work, or the next one
-	Begun   bool      `json:"begun,omitempty"`   // it is at work
-	Started bool      `json:"started,omitempty"` // the start line of its script was seen: it must not run twice
-	Used    [2]int64  `json:"used,omitempty"`    // bytes of the build container's stdout and stderr before it
-	Since   time.Time `json:"since,omitzero"`    // when it began
-	Steps   time.Time `json:"steps,omitzero"`    // when the first step began
+	Next    int      `json:"next,omitempty"`    // the one at work, or the next one
+	Begun   bool     `json:"begun,omitempty"`   // it is at work
+	Started bool     `json:"started,omitempty"` // the start line of its script was seen: it must not run twice
+	Used    [2]int64 `json:"used,omitempty"`    // bytes of the build container's stdout and stderr before it
+	Since   Moment   `json:"since,omitzero"`    // when it began
+	Steps   Moment   `json:"steps,omitzero"`    // when the first step began
 }
 
 // Result is an error of a job in a form that a file can hold.
@@ -110,8 +109,8 @@ func (p *course) begin(n int, used [2]int64) {
 		return
 	}
 	p.save(func(s *State) {
-		s.Next, s.Begun, s.Started, s.Used, s.Since = n, true, false, used, time.Now()
-		if s.Steps.IsZero() {
+		s.Next, s.Begun, s.Started, s.Used, s.Since = n, true, false, used, Now()
+		if s.Steps == 0 {
 			s.Steps = s.Since
 		}
 	})

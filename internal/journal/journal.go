@@ -43,11 +43,12 @@ type Entry struct {
 
 // Running is what another process needs to go on with a job that has not ended.
 type Running struct {
-	Format      int         `json:"format"`         // see [Format]
-	Boot        string      `json:"boot,omitempty"` // of the machine, as the kernel names it
-	Slot        int         `json:"slot"`
-	ProjectSlot int         `json:"project_slot"`
-	Job         *jobapi.Job `json:"job"`
+	Format      int             `json:"format"`         // see [Format]
+	Boot        string          `json:"boot,omitempty"` // of the machine, as the kernel names it
+	Begun       executor.Moment `json:"begun"`          // its timeout counts from here
+	Slot        int             `json:"slot"`
+	ProjectSlot int             `json:"project_slot"`
+	Job         *jobapi.Job     `json:"job"`
 
 	Change
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"lced-runner/executor"
 	"lced-runner/internal/journal"
@@ -21,6 +22,14 @@ func adoptable(record journal.Entry) bool {
 func (l *account) rebooted() bool {
 	local := strings.HasPrefix(l.entry.config.Docker.Engine(l.Env).Host, "unix://")
 	return local && l.record.Boot != l.BootID
+}
+
+// spent is how much of its timeout the job has had. The wall clock may have jumped meanwhile.
+func (l *account) spent() time.Duration {
+	if l.record.Running == nil || l.rebooted() {
+		return 0
+	}
+	return l.record.Begun.Ago()
 }
 
 // adopt goes on with a job that another process left.

@@ -73,7 +73,7 @@ func (l *life) lead(poll, stay, jobs context.Context) {
 	defer free()
 	ctx, end := context.WithCancelCause(jobs)
 	defer end(nil)
-	ctx, cancelTimeout := context.WithTimeoutCause(ctx, plan.Timeout(l.job)-time.Since(l.record.Received), errTimeout)
+	ctx, cancelTimeout := context.WithTimeoutCause(ctx, plan.Timeout(l.job)-l.spent(), errTimeout)
 	defer cancelTimeout()
 	steps, stopSteps := context.WithCancelCause(ctx)
 	defer stopSteps(nil)
@@ -266,7 +266,7 @@ func (l *account) open(s *slot) error {
 		Spool: journal.Name(l.entry.config.URL, l.job.ID) + ".log", Sections: l.job.Features.TraceSections,
 		OutputLimit: l.entry.config.OutputLimit, FailureReasons: l.job.Features.FailureReasons,
 		Runner:  jobapi.ShortToken(l.entry.config.Token.Reveal()),
-		Running: &journal.Running{Format: journal.Format, Boot: l.BootID, Slot: s.number, ProjectSlot: s.inside, Job: l.job},
+		Running: &journal.Running{Format: journal.Format, Boot: l.BootID, Begun: executor.Now(), Slot: s.number, ProjectSlot: s.inside, Job: l.job},
 	}
 	if err := l.journal.Put(l.record); err != nil {
 		return err
