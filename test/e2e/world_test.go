@@ -38,6 +38,10 @@ type world struct {
 	url    string
 	token  string
 
+	program string   // other than the usual build
+	wrapper []string // command that runs it
+	env     []string
+
 	mu     sync.Mutex
 	runner *exec.Cmd
 	log    *syncBuffer // of all runner processes
@@ -188,7 +192,13 @@ func (w *world) startRunner() {
 	if w.log == nil {
 		w.log = &syncBuffer{}
 	}
-	w.runner = exec.Command(binary(w.t), "run", "--config", filepath.Join(w.dir, "config.toml"))
+	program := w.program
+	if program == "" {
+		program = binary(w.t)
+	}
+	command := append(slices.Clone(w.wrapper), program, "run", "--config", filepath.Join(w.dir, "config.toml"))
+	w.runner = exec.Command(command[0], command[1:]...)
+	w.runner.Env = append(os.Environ(), w.env...)
 	w.begun = len(w.log.String())
 	w.runner.Stdout, w.runner.Stderr = w.log, w.log
 	if err := w.runner.Start(); err != nil {
@@ -251,6 +261,16 @@ func awaitSaid(t *testing.T, log func() string, texts ...string) {
 		}
 		if time.Now().After(late) {
 			t.Fatalf("the runner does not say %q\n%s", missing, text)
+		}
+	}
+}
+
+// awaitRunnerLog waits until the log of the present runner process contains text.
+func (w *world) awaitRunnerLog(text string) {
+	w.t.Helper()
+	for late := time.Now().Add(patience); !strings.Contains(w.log.String()[w.begun:], text); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(late) {
+			w.t.Fatalf("the runner does not say %q\n%s", text, w.log)
 		}
 	}
 }

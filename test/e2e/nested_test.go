@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+)
+
+// nested is an engine of the test's own, in a container of the machine's engine: it may be killed, stopped and filled. A
+// loop in the container starts it anew when it ends, unless it is held.
+type nested struct {
+	t         *testing.T
+	docker    *client.Client
+	dir       string // the same path inside: its data, its socket, and what the loop looks for
+	container string
+}
+
+// newNested starts an engine with arguments of dockerd, on a disk of its own of that many MiB, and gives it images.
+func newNested(t *testing.T, mib int, images []string, arguments ...string) *nested {
+	t.Helper()
+	engine(t)
+	dir, err := os.MkdirTemp("/var/tmp", "nested") // the image has a /tmp of its own
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &nested{t: t, dir: dir}
+	if err := syscall.Mount("tmpfs", n.dir, "tmpfs", 0, fmt.Sprintf("size=%dm", mib)); err != nil {
+		t.Fatalf("make a small disk: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(syscall.Unmount(n.dir, syscall.MNT_DETACH), os.Remove(n.dir)); err != nil {
+			t.Error(err)
+		}
+	})
+	const loop = `cd "$0"; while :; do
+if [ ! -e hold ]; then dockerd -H unix://$0/docker.sock --data-root $0/data --exec-root $0/exec -p $0/pid "$@" >>log 2>&1; fi
+sleep 0.1
+done`
+	n.container = strings.TrimSpace(n.outer(append([]string{
+		"run", "-d", "--privileged", "-v", n.dir + ":" + n.dir, "-v", "/var/lib/docker", "--entrypoint", "dind", "docker:dind",
+		"sh", "-c", loop, n.dir,
+	}, arguments...)...))
+	t.Cleanup(func() {
+		n.outer("rm", "-fv", n.container)
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(n.dir, "log"))
+			t.Logf("the end of the nested engine's log:\n%s", log[max(0, len(log)-8000):])
+		}
+	})
+	docker, err := client.New(client.WithHost("unix://" + n.socket()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { docker.Close() })
+	n.docker = docker
+	n.awaitUp()
+	save := exec.Command("sh", "-c", "docker save "+strings.Join(images, " ")+" | docker -H unix://"+n.socket()+" load")
+	if out, err := save.CombinedOutput(); err != nil {
+		t.Fatalf("load images into the nested engine: %v\n%s", err, out)
+	}
+	return n
+}
+
+func (n *nested) socket() string { return filepath.Join(n.dir, "docker.sock") }
+
+// outer runs the docker client on the machine's engine.
+func (n *nested) outer(args ...string) string {
+	n.t.Helper()
+	out, err := exec.Command("docker", args...).CombinedOutput()
+	if err != nil {
+		n.t.Fatalf("docker %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// awaitUp waits until the engine answers.
+func (n *nested) awaitUp() {
+	n.t.Helper()
+	for late := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		if _, err := n.docker.Ping(cleanupContext(), client.PingOptions{NegotiateAPIVersion: true}); err == nil {
+			return
+		} else if time.Now().After(late) {
+			log, _ := os.ReadFile(filepath.Join(n.dir, "log"))
+			n.t.Fatalf("the nested engine does not answer: %v\n%s", err, log)
+		}
+	}
+}
+
+// signal sends a signal to dockerd alone; its containers are left to themselves.
+func (n *nested) signal(name string) {
+	n.t.Helper()
+	n.outer("exec", n.container, "sh", "-c", "kill -"+name+" $(cat "+filepath.Join(n.dir, "pid")+")")
+}
+
+// hold keeps an engine that ends from being started again, until release.
+func (n *nested) hold() {
+	n.t.Helper()
+	if err := os.WriteFile(filepath.Join(n.dir, "hold"), nil, 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func (n *nested) release() {
+	n.t.Helper()
+	if err := os.Remove(filepath.Join(n.dir, "hold")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		n.t.Fatal(err)
+	}
+}
+
+// on lets the world's runner use the nested engine, with more of the configuration's [lced] and [[runners]].
+func (w *world) on(n *nested, lced string, config dockerConfig) {
+	w.t.Helper()
+	w.docker = n.docker
+	body := strings.Replace(string(config), "\n", fmt.Sprintf("\n    host = %q\n", "unix://"+n.socket()), 1)
+	w.writeConfig(fmt.Sprintf("concurrent = 4\ncheck_interval = 1\nlog_level = \"debug\"\n[lced]\n%s\n[[runners]]\n  name = \"e2e\"\n  url = %q\n  token = %q\n  executor = \"docker\"\n  [runners.docker]%s", lced, w.url, w.token, body))
+}
