@@ -70,7 +70,22 @@ func (c *chaos) restart(s syscall.Signal) {
 	if code := c.waitExit(); s == syscall.SIGTERM && code != 0 {
 		c.t.Errorf("after SIGTERM the runner exits with %d", code)
 	}
-	c.startRunner()
+	c.supervise()
+}
+
+// supervise starts the runner, again if need be, as systemd does: without an engine it does not stay.
+func (c *chaos) supervise() {
+	c.t.Helper()
+	for late := time.Now().Add(patience); ; {
+		c.startRunner()
+		if c.awaitUp(); len(c.exited) == 0 {
+			return
+		}
+		c.waitExit()
+		if time.Now().After(late) {
+			c.t.Fatalf("the runner does not start\n%s", c.log)
+		}
+	}
 }
 
 // disturb lets the next calls of an endpoint about running jobs go wrong. The request for a job is another matter: the protocol
@@ -138,7 +153,7 @@ func (c *chaos) powerCut() {
 		c.dropTail(log)
 	}
 	c.boot(time.Now().String())
-	c.startRunner()
+	c.supervise()
 }
 
 // dropTail cuts a log somewhere behind the last place that is sure to be on the disk: what the server has was synced before.
