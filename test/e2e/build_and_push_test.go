@@ -3,9 +3,11 @@ package e2e
 import (
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
 	"lced-runner/internal/ciyaml"
@@ -70,11 +72,11 @@ func (w *world) removeImages(host string) {
 		w.t.Error(err)
 	}
 	for _, image := range list.Items {
-		for _, name := range image.RepoTags { // the image itself may have other names
+		for _, name := range slices.Concat(image.RepoTags, image.RepoDigests) { // the image itself may have other names
 			if !strings.HasPrefix(name, host+"/") {
 				continue
 			}
-			if _, err := w.docker.ImageRemove(cleanupContext(), name, client.ImageRemoveOptions{}); err != nil {
+			if _, err := w.docker.ImageRemove(cleanupContext(), name, client.ImageRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
 				w.t.Error(err)
 			}
 		}
