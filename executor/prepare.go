@@ -30,7 +30,11 @@ func (j *Job) prepare(ctx, steps context.Context) error {
 		section.Plain("Will be retried in %v, when the engine answers ...", preparePause)
 		section.Close()
 		j.kill(ctx)
-		if err := j.Remove(ctx); err != nil {
+		err = j.Remove(ctx)
+		if err != nil && j.engine.await(steps) == nil {
+			err = j.Remove(ctx) // an engine on its way out refuses a part of it
+		}
+		if err != nil {
 			return fmt.Errorf("clean up after a preparation that failed: %w", err)
 		}
 		j.forget()
