@@ -25,9 +25,10 @@ func readDocument(data []byte) (*document, error) {
 		return nil, err
 	}
 	if len(d.top.Content) == 0 || d.top.Content[0].Kind != yaml.MappingNode { // an empty file
-		for line := range bytes.Lines(data) {
-			if isComment(line) {
-				d.comments = append(d.comments, line...)
+		// YAML ends lines with a carriage return, too.
+		for line := range strings.FieldsFuncSeq(string(data), func(r rune) bool { return r == '\n' || r == '\r' }) {
+			if isComment([]byte(line)) {
+				d.comments = append(append(d.comments, line...), '\n')
 			}
 		}
 		d.top = yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{{Kind: yaml.MappingNode}}}
