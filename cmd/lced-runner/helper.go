@@ -30,6 +30,10 @@ func newHelper() *cobra.Command {
 			slog.SetDefault(slog.New(slog.DiscardHandler)) // what goes to stderr here is the job's log
 			return code(helper.Stage(ctx, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
 		}},
+		&cobra.Command{Use: "standby", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+			slog.SetDefault(slog.New(slog.DiscardHandler))
+			return code(helper.StandBy(cmd.Context(), os.Stdin, os.Stdout, os.Stderr))
+		}},
 		&cobra.Command{Use: "probe TIMEOUT TARGETS", Args: cobra.ExactArgs(2), RunE: func(cmd *cobra.Command, args []string) error {
 			timeout, err := time.ParseDuration(args[0])
 			if err != nil {

@@ -37,8 +37,8 @@ type LCED struct {
 	DiskHighWatermark int   `key:"disk_high_watermark" min:"1" doc:"percent of the engine's disk in use above which images that jobs pulled and cache volumes are removed, the longest unused first; 100 means never"`
 	DiskLowWatermark  int   `key:"disk_low_watermark" min:"1" doc:"percent of the engine's disk in use down to which that goes on"`
 
-	Shutdown string                `key:"shutdown" oneof:"handover|abort" doc:"what SIGTERM does to running jobs: leave them to the next runner process, or end them"`
-	_        notYet[time.Duration] `key:"handover_timeout" doc:"after how long a job that no runner process took over is reported as failed"`
+	Shutdown        string        `key:"shutdown" oneof:"handover|abort" doc:"what SIGTERM does to running jobs: leave them to the next runner process, or end them"`
+	HandoverTimeout time.Duration `key:"handover_timeout" doc:"after how long a job that no runner process took over is reported as failed"`
 }
 
 // SessionServer is the table [session_server]: the web terminals, which are off unless there is an address to listen on.

@@ -19,6 +19,7 @@ func Default() *Config {
 			DiskHighWatermark: 85,        // kubelet's marks are 85 and 80; flash wants more air, and cleaning seldom
 			DiskLowWatermark:  75,
 			Shutdown:          "handover",
+			HandoverTimeout:   10 * time.Minute, // enough for an upgrade of a slow board
 		},
 	}
 }
@@ -61,6 +62,7 @@ func (c *Config) fillZeros() {
 	orDefault(&c.ShutdownTimeout, d.ShutdownTimeout)
 	orDefault(&c.LCED.DiskHighWatermark, d.LCED.DiskHighWatermark)
 	orDefault(&c.LCED.DiskLowWatermark, d.LCED.DiskLowWatermark)
+	orDefault(&c.LCED.HandoverTimeout, d.LCED.HandoverTimeout)
 	if c.LCED.Shutdown == "" {
 		c.LCED.Shutdown = d.LCED.Shutdown
 	}

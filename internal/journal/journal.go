@@ -60,8 +60,9 @@ const Format = 1
 type Change struct {
 	Compiled *plan.Compiled  `json:"compiled,omitempty"`
 	State    *executor.State `json:"state,omitempty"`
-	Masks    []string        `json:"masks,omitempty"` // that the job has added itself
-	Ended    bool            `json:"ended,omitempty"` // the runner was told to end it: nobody may go on with it
+	Masks    []string        `json:"masks,omitempty"`   // that the job has added itself
+	Standby  string          `json:"standby,omitempty"` // id of the container that may have reported the job
+	Ended    bool            `json:"ended,omitempty"`   // the runner was told to end it: nobody may go on with it
 }
 
 // Final is how a job ended.
@@ -187,6 +188,9 @@ func parse(text []byte) (Entry, error) {
 			e.State = c.State
 		}
 		e.Masks = append(e.Masks, c.Masks...)
+		if c.Standby != "" {
+			e.Standby = c.Standby
+		}
 		e.Ended = e.Ended || c.Ended
 	}
 	return e, nil

@@ -32,8 +32,8 @@ func (l *account) spent() time.Duration {
 	return l.record.Begun.Ago()
 }
 
-// adopt goes on with a job that another process left.
-func (r *Runner) adopt(poll, stay, jobs context.Context, p *poller, record journal.Entry) {
+// adopt goes on with a job that another process left; told says that GitLab was told of its end meanwhile.
+func (r *Runner) adopt(poll, stay, jobs context.Context, p *poller, record journal.Entry, told bool) {
 	e := p.entry()
 	l := newLife(r, e, record.Job, r.slots.retake(p, record))
 	l.record = record
@@ -48,7 +48,7 @@ func (r *Runner) adopt(poll, stay, jobs context.Context, p *poller, record journ
 			return
 		}
 	}
-	l.trace = t
+	l.trace, l.up.over = t, told
 	l.log.Info("going on with a job that another process left", "received", record.Received)
 	l.lead(poll, stay, jobs)
 }

@@ -80,6 +80,9 @@ func (l *life) lead(poll, stay, jobs context.Context) {
 	left := l.leaveWith(stay, end)
 	defer l.endWith(jobs)()
 
+	if l.up.over {
+		end(errOver)
+	}
 	stopShipping := l.ship(ctx, func(sig trace.Signal) {
 		if sig == trace.Over {
 			end(errOver)
@@ -118,7 +121,7 @@ func (l *life) free() {
 
 // perform has the job obeyed. The executor's job is returned for its removal, even with an error.
 func (l *life) perform(ctx, steps context.Context) (run *executor.Job, err error) {
-	if ctx.Err() != nil { // GitLab ended the job before it began
+	if ctx.Err() != nil && l.record.Compiled == nil { // GitLab ended the job before it began
 		return nil, context.Cause(ctx)
 	}
 	if run, err = l.resume(ctx); err != nil {

@@ -41,6 +41,9 @@ func (l *account) head() {
 // ship tells GitLab that the job runs and sends the log in the background. The function that it returns ends that and
 // waits for the end.
 func (l *account) ship(ctx context.Context, cancel func(trace.Signal)) (stop func()) {
+	if ctx.Err() != nil {
+		return func() {}
+	}
 	// At once, before any work: a job that is over by now is not begun.
 	switch reply, err := l.up.KeepAlive(ctx, trace.Sum{}); {
 	case err != nil:

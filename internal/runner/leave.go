@@ -46,6 +46,9 @@ func (l *account) endWith(jobs context.Context) (stop func() bool) {
 func (l *life) handOver(jobs context.Context, run *executor.Job) {
 	if jobs.Err() == nil {
 		l.log.Info("the job goes on without this process")
+		l.leaving.Lock()
+		defer l.leaving.Unlock()
+		l.left = append(l.left, l)
 		return
 	}
 	t, err := trace.Resume(l.traceOptions())

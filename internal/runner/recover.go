@@ -20,6 +20,7 @@ func (r *Runner) recoverJobs(poll, stay, jobs context.Context, wg *sync.WaitGrou
 	if err != nil {
 		r.Logger.Error("parts of the journal cannot be read; the jobs in them stay running in GitLab until it gives them up", "error", err)
 	}
+	told := recall(poll, r)
 	r.sweep(poll, kept(left), func(e *executor.Engine) []*executor.Spare { return adoptSpares(poll, r, e) })
 	for _, record := range left {
 		switch p := r.pollerFor(record); {
@@ -27,7 +28,7 @@ func (r *Runner) recoverJobs(poll, stay, jobs context.Context, wg *sync.WaitGrou
 			r.Logger.Error("an unreported job belongs to a GitLab that is not in the configuration any more; add it again, or remove the record",
 				"job", record.JobID, "url", record.URL)
 		case adoptable(record):
-			wg.Go(func() { r.adopt(poll, stay, jobs, p, record) })
+			wg.Go(func() { r.adopt(poll, stay, jobs, p, record, record.Running != nil && told[record.Standby]) })
 		default:
 			wg.Go(func() { r.report(stay, p.entry(), record) })
 		}

@@ -52,6 +52,8 @@ type Runner struct {
 	warm    *dind.Pool[*executor.Spare]
 	pollers []*poller // of the present configuration, in its order
 	housed  map[config.Engine]bool
+	leaving sync.Mutex
+	left    []*life // jobs that go on without this process
 }
 
 // New connects to the engines. The error is one sentence that says what to do. A configuration without runners is no error:
@@ -131,6 +133,9 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 		}
 	}
 	wg.Wait()
+	if len(r.left) > 0 && jobs.Err() == nil {
+		standBy(jobs, r)
+	}
 	if left, err := r.journal.Jobs(); stay.Err() != nil && err == nil && len(left) > 0 {
 		return nil // a next process is to come for the jobs, and takes over what is kept ready as well
 	}

@@ -22,9 +22,13 @@ func (t *Trace) Finish(ctx context.Context, up Uploader, tries int) error {
 	u := upload{trace: t, up: up, interval: firstInterval}
 	pause := time.Second
 	for n := 1; ; n++ {
+		had := t.sent
 		err := u.deliver(ctx)
 		if err == nil {
 			return nil
+		}
+		if t.sent > had { // the server was there for a while
+			pause = time.Second
 		}
 		if n >= tries {
 			return fmt.Errorf("deliver end of job log and final state (try %d): %w", n, err)

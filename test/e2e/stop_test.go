@@ -42,3 +42,24 @@ func TestSecondSignal(t *testing.T) {
 		t.Errorf("the first signal did not leave the jobs:\n%s", w.log)
 	}
 }
+
+// TestNobodyComesBack: GitLab is told of a job that its runner left and that no other one has taken over; a runner that comes
+// back later ends what is left of it.
+func TestNobodyComesBack(t *testing.T) {
+	t.Parallel()
+	w := prepareWorld(t, nil)
+	w.writeConfig("check_interval = 1\n" + w.entry("gone") + "\n[lced]\n  handover_timeout = \"1s\"\n")
+	w.startRunner()
+	id := w.submit(with(job(forever), "GIT_STRATEGY=none"))
+	w.awaitLog(id, "begun\n")
+	w.signal(syscall.SIGTERM)
+	w.waitExit()
+	j, log := w.await(id)
+	fails("runner_system_failure", 0, "begun\n", "none has taken over for 1s")(t, ending{j, log})
+	if running := w.runningContainers(id); len(running) == 0 {
+		t.Error("the job did not go on")
+	}
+	w.startRunner()
+	w.drain()
+	w.assertEngineClean()
+}
