@@ -135,8 +135,8 @@ func passHead(to io.Writer, from *bufio.Reader) error {
 }
 
 // TestCutConnection cuts the connection between the start of the container and the end of its script, at every point
-// that differs. A job may succeed only if the engine got the whole script and the runner saw its end; of a script that
-// did not arrive whole, no line of the user's may run.
+// that differs. A job may succeed only if the engine got the whole script and the runner saw its end, there or in the
+// engine's log; of a script that did not arrive whole, no line of the user's may run.
 func TestCutConnection(t *testing.T) {
 	t.Parallel()
 	engine := engineHost(t)
@@ -167,11 +167,11 @@ func TestCutConnection(t *testing.T) {
 			job := testJob(t, e, script)
 			err = job.Run(t.Context(), t.Context())
 			arrived := c.output || c.after >= whole
-			switch seen := arrived && c.half; {
-			case err == nil && !seen:
+			switch {
+			case err == nil && !arrived:
 				t.Errorf("%+v of %d: success", c, len(text))
-			case err != nil && seen:
-				t.Errorf("%+v of %d: %v, although the script arrived and its output came back", c, len(text), err)
+			case err != nil && arrived && (c.half || c.output): // what the connection did not bring back is in the engine's log
+				t.Errorf("%+v of %d: %v, although the script arrived", c, len(text), err)
 			case !arrived && !errors.Is(err, errNothingRan):
 				t.Errorf("%+v of %d: %v, want that nothing ran", c, len(text), err)
 			}

@@ -36,6 +36,8 @@ type Result struct {
 	Task    bool       `json:"task,omitempty"`    // a helper stage failed
 	Stopped string     `json:"stopped,omitempty"` // one of the causes for which steps end early
 	Text    string     `json:"text,omitempty"`    // any other error
+
+	cause error // itself, in the process that met it
 }
 
 func resultOf(err error) *Result {
@@ -44,10 +46,10 @@ func resultOf(err error) *Result {
 	}
 	for _, cause := range stops() {
 		if errors.Is(err, cause) {
-			return &Result{Stopped: cause.Error()}
+			return &Result{Stopped: cause.Error(), cause: err}
 		}
 	}
-	r := &Result{Task: isTaskError(err)}
+	r := &Result{Task: isTaskError(err), cause: err}
 	var ok bool
 	if r.Exit, ok = errors.AsType[*ExitError](err); !ok {
 		r.Text = err.Error()
@@ -56,8 +58,11 @@ func resultOf(err error) *Result {
 }
 
 func (r *Result) err() (err error) {
-	if r == nil {
+	switch {
+	case r == nil:
 		return nil
+	case r.cause != nil:
+		return r.cause
 	}
 	for _, cause := range stops() {
 		if r.Stopped == cause.Error() {
