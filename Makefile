@@ -15,7 +15,7 @@ test: engine image
 	test/engine/compose.sh
 	test/engine/s3.sh
 	test/arm64/prepare.sh
-	LCED_REQUIRE_DOCKER=1 go test $(RACE) -parallel 4 -timeout 14m ./...
+	LCED_REQUIRE_DOCKER=1 go test $(RACE) -parallel 4 -timeout 30m ./...
 
 lint:
 	set -e; files=$$(git ls-files -co --exclude-standard '*.go'); bad=$$(gofmt -l $$files); test -z "$$bad" || { echo "not formatted: $$bad"; exit 1; }
