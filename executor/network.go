@@ -19,7 +19,8 @@ type networks struct {
 	claims *claims
 }
 
-// create makes the job's own bridge network. The name is unique to the job; one of the same name is a leftover.
+// create makes the job's own bridge network. The name is unique to the job; one of the same name is a leftover: the engine may
+// have made it for a runner that was killed meanwhile, and does not refuse a second one.
 func (n networks) create(ctx context.Context, spec *Network, labels map[string]string) error {
 	opts := client.NetworkCreateOptions{Driver: "bridge", Labels: typed(labels, "network"), Options: map[string]string{}}
 	if spec.MTU > 0 {
@@ -28,10 +29,10 @@ func (n networks) create(ctx context.Context, spec *Network, labels map[string]s
 	if spec.IPv6 {
 		opts.EnableIPv6 = &spec.IPv6
 	}
-	_, err := n.docker.NetworkCreate(ctx, spec.Name, opts)
+	made, err := n.docker.NetworkCreate(ctx, spec.Name, opts)
 	switch {
 	case err == nil:
-		return nil
+		return n.removeNamed(ctx, spec.Name, made.ID)
 	case strings.Contains(err.Error(), "address pool"): // "pool among the defaults" before engine 26, "pools have been fully subnetted" since
 		return fmt.Errorf("create the job's network %s: %w (%w): remove unused networks with `docker network prune`, or give the engine more default-address-pools", spec.Name, errNoSubnet, err)
 	}
@@ -85,11 +86,29 @@ func (n networks) freeSubnets(ctx context.Context) (freed int, err error) {
 	return freed, err
 }
 
+// removeNamed removes the networks of a name but for one.
+func (n networks) removeNamed(ctx context.Context, name, butFor string) error {
+	list, err := n.docker.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("name", name)}) // and those whose names hold it
+	if err != nil {
+		return fmt.Errorf("list networks called %s: %w", name, err)
+	}
+	var errs []error
+	for _, found := range list.Items {
+		if found.Name == name && found.ID != butFor {
+			errs = append(errs, n.remove(ctx, found.ID))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // remove removes what is still attached to the network, then the network.
 func (n networks) remove(ctx context.Context, name string) error {
 	res, err := n.docker.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
-	if errdefs.IsNotFound(err) {
+	switch {
+	case errdefs.IsNotFound(err):
 		return nil
+	case err != nil && strings.Contains(err.Error(), "is ambiguous"):
+		return n.removeNamed(ctx, name, "")
 	}
 	if err == nil {
 		for _, endpoint := range res.Network.Containers {
