@@ -9,6 +9,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -136,11 +137,18 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 	if len(r.left) > 0 && jobs.Err() == nil {
 		standBy(jobs, r)
 	}
-	if left, err := r.journal.Jobs(); stay.Err() != nil && err == nil && len(left) > 0 {
+	left, err := r.journal.Jobs()
+	if stay.Err() != nil && err == nil && len(left) > 0 {
 		return nil // a next process is to come for the jobs, and takes over what is kept ready as well
 	}
 	if err := r.warm.Close(context.WithoutCancel(jobs)); err != nil {
 		r.Logger.Warn("could not remove every sidecar that was kept ready; the next start does", "error", err)
+	}
+	if err == nil && len(left) == 0 && jobs.Err() == nil {
+		// What an earlier process asked for in its last moment may have come into being after this one's start.
+		bound, cancel := context.WithTimeoutCause(context.WithoutCancel(jobs), standbyTime, errors.New("the engine was too slow"))
+		defer cancel()
+		r.sweep(bound, nil, func(*executor.Engine) []*executor.Spare { return nil })
 	}
 	return unfit
 }
