@@ -32,7 +32,8 @@ func (n networks) create(ctx context.Context, spec *Network, labels map[string]s
 	made, err := n.docker.NetworkCreate(ctx, spec.Name, opts)
 	switch {
 	case err == nil:
-		return n.removeNamed(ctx, spec.Name, made.ID)
+		_ = n.removeNamed(ctx, spec.Name, made.ID) // one that stays shows when a container joins, and the start-up begins again
+		return nil
 	case strings.Contains(err.Error(), "address pool"): // "pool among the defaults" before engine 26, "pools have been fully subnetted" since
 		return fmt.Errorf("create the job's network %s: %w (%w): remove unused networks with `docker network prune`, or give the engine more default-address-pools", spec.Name, errNoSubnet, err)
 	}
