@@ -112,7 +112,7 @@ func (j adoption) salvage(ctx context.Context) error {
 	if n < len(j.plan.Steps) {
 		s = &j.plan.Steps[n]
 	}
-	section := stages{j.Job}.open(n, s)
+	section := stages(j).open(n, s)
 	defer section.Close()
 	out, sh := streams(section), j.newShell(j.state.Build)
 	sh.read = j.state.Used

@@ -26,14 +26,10 @@ const (
 // key without a reason (tag why) is one that `register` writes by itself: it is never warned about.
 type (
 	ignored[T any] struct{}
-	notYet[T any]  struct{}
 	otherExecutor  struct{}
 )
 
 func (ignored[T]) accepted() (Class, string, reflect.Type) { return Ignored, "", reflect.TypeFor[T]() }
-func (notYet[T]) accepted() (Class, string, reflect.Type) {
-	return NotYet, "it is not supported yet", reflect.TypeFor[T]()
-}
 func (otherExecutor) accepted() (Class, string, reflect.Type) {
 	return OtherExecutor, "lced-runner has the docker executor only", reflect.TypeFor[struct{}]()
 }

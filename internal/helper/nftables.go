@@ -10,7 +10,7 @@ import (
 const (
 	netlinkNetfilter = 12
 	subsystemNFT     = 10 << 8
-	messageNewTable  = subsystemNFT | 0
+	messageNewTable  = subsystemNFT
 	messageGetTable  = subsystemNFT | 1
 	attributeName    = 1
 )

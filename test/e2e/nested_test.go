@@ -100,21 +100,6 @@ func (n *nested) signal(name string) {
 	n.outer("exec", n.container, "sh", "-c", "kill -"+name+" $(cat "+filepath.Join(n.dir, "pid")+")")
 }
 
-// hold keeps an engine that ends from being started again, until release.
-func (n *nested) hold() {
-	n.t.Helper()
-	if err := os.WriteFile(filepath.Join(n.dir, "hold"), nil, 0o600); err != nil {
-		n.t.Fatal(err)
-	}
-}
-
-func (n *nested) release() {
-	n.t.Helper()
-	if err := os.Remove(filepath.Join(n.dir, "hold")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		n.t.Fatal(err)
-	}
-}
-
 // on lets the world's runner use the nested engine, with more of the configuration's [lced] and [[runners]].
 func (w *world) on(n *nested, lced string, config dockerConfig) {
 	w.t.Helper()

@@ -266,16 +266,6 @@ func awaitSaid(t *testing.T, log func() string, texts ...string) {
 	}
 }
 
-// awaitRunnerLog waits until the log of the present runner process contains text.
-func (w *world) awaitRunnerLog(text string) {
-	w.t.Helper()
-	for late := time.Now().Add(patience); !strings.Contains(w.log.String()[w.begun:], text); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(late) {
-			w.t.Fatalf("the runner does not say %q\n%s", text, w.log)
-		}
-	}
-}
-
 // drain lets the running jobs end, then the runner.
 func (w *world) drain() {
 	w.t.Helper()
