@@ -85,7 +85,7 @@ func jumpTo(path string) {
 	}
 	changed := strings.Replace(string(source), "func Now() Time {\n\t"+now, "func Now() Time {\n\t"+now+"\tsec += jumped()\n", 1)
 	if changed == string(source) {
-		return "", fmt.Errorf("time.Now of %s is not what this test knows", runtime.Version())
+		return "", fmt.Errorf("time.Now in %s is not what this test knows", library)
 	}
 	replace := map[string]string{}
 	for name, text := range map[string]string{"time.go": changed, "jump.go": jump} {
