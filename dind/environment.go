@@ -79,14 +79,8 @@ func (w *wiring) sidecarEnv(s *Sidecar, isMain bool) {
 	} else if own := parseEndpoint(w.service(*s).Variables["DOCKER_HOST"]); own.socket != "" {
 		s.Env["DOCKER_HOST"] = own.text
 	}
-	if port, ok := w.extraPort(isMain); ok {
-		flags, _ := w.serviceVariable(*s, rootlessFlags)
-		s.Env[rootlessFlags] = strings.TrimSpace(flags + " -p 0.0.0.0:" + port + ":" + port + "/tcp")
-	}
+	openPorts(w, s, isMain)
 }
-
-// rootlessFlags is what a rootless image's entrypoint appends the daemon's own port to; others ignore it.
-const rootlessFlags = "DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS"
 
 // extraPort returns the port of DOCKER_HOST if the daemon would not listen there by itself.
 func (w *wiring) extraPort(isMain bool) (string, bool) {

@@ -104,8 +104,9 @@ type Sidecar struct {
 	Unset      []string
 	Env        map[string]string
 	Privileged bool
-	Binds      []Mount // of the host, in addition to the volumes
-	Storage    Storage // zero: it starts without images, and its images end with it
+	Binds      []Mount           // of the host, in addition to the volumes
+	Tmpfs      map[string]string // by path: mount options
+	Storage    Storage           // zero: it starts without images, and its images end with it
 }
 
 // Certs says where the files of [CertificateFiles] go. Two volumes: the server's at Dir in S, the client's at ClientDir in

@@ -1,6 +1,7 @@
 package dind
 
 import (
+	"path"
 	"slices"
 	"strconv"
 )
@@ -12,7 +13,7 @@ func (w *wiring) addSidecars() {
 		service := w.service(s)
 		s.Entrypoint = service.Entrypoint
 		s.Privileged = w.job.Privileged
-		s.Binds = w.job.daemonBinds()
+		w.job.bindDaemon(&s)
 		w.sidecarEnv(&s, i == w.main)
 		s.Command = append(slices.Clone(service.Command), w.addedArguments(s, service, i == w.main)...)
 		if storage == StorageProject {
@@ -25,18 +26,22 @@ func (w *wiring) addSidecars() {
 	}
 }
 
-// daemonBinds are the host's directories that a daemon needs: the certificate authorities of private registries, and the kernel
-// modules that its iptables and storage drivers load. A volume of the configuration there, or below, wins.
-func (j Job) daemonBinds() []Mount {
-	var binds []Mount
-	add := func(dir string, exists bool) {
-		if exists && !j.mounted(dir) && !slices.ContainsFunc(j.Volumes, func(m Mount) bool { return within(m.Destination, dir) }) {
-			binds = append(binds, Mount{Source: dir, Destination: dir, ReadOnly: true})
+// bindDaemon gives a daemon the host's directories that it needs: the certificate authorities of private registries, and the
+// kernel modules that its iptables and storage drivers load. A volume of the configuration there, or below, wins.
+func (j Job) bindDaemon(s *Sidecar) {
+	add := func(source, dir string, exists bool) (added bool) {
+		if !exists || j.mounted(dir) || slices.ContainsFunc(j.Volumes, func(m Mount) bool { return within(m.Destination, dir) }) {
+			return false
 		}
+		s.Binds = append(s.Binds, Mount{Source: source, Destination: dir, ReadOnly: true})
+		return true
 	}
-	add("/etc/docker/certs.d", j.Host.CertsD)
-	add("/lib/modules", j.Host.LibModules)
-	return binds
+	dir := configDir(s.Image)
+	if add("/etc/docker/certs.d", path.Join(dir, "certs.d"), j.Host.CertsD) && isRootless(s.Image) {
+		// The engine makes the directories above a bind as root, and daemons before 25.0 write their key there.
+		s.Tmpfs = map[string]string{dir: "mode=1777"}
+	}
+	add("/lib/modules", "/lib/modules", j.Host.LibModules)
 }
 
 // mounted says whether a volume of the configuration brings a path, by itself or with a directory above it.
@@ -77,14 +82,14 @@ func (w *wiring) addedArguments(s Sidecar, service Service, isMain bool) []strin
 			added = append(added, group...)
 		}
 	}
-	return append(added, w.job.hostArguments(append(slices.Clone(args), w.job.Args...))...)
+	return append(added, w.job.hostArguments(s.Image, append(slices.Clone(args), w.job.Args...))...)
 }
 
 // listeners are what dockerd-entrypoint.sh would have added if the command were not dockerd itself.
 func (w *wiring) listeners(s Sidecar) []string {
 	socket := s.Env["DOCKER_HOST"]
 	if socket == "" {
-		socket = "unix:///var/run/docker.sock"
+		socket = "unix://" + socketOf(s.Image)
 	}
 	hosts := []string{"--host=" + socket, "--host=tcp://0.0.0.0:" + w.port}
 	if !w.tls {
@@ -97,8 +102,8 @@ func (w *wiring) listeners(s Sidecar) []string {
 }
 
 // hostArguments make the daemon at home on this host's network: MTU, resolvers, mirrors. set is what is set already.
-func (j Job) hostArguments(set []string) []string {
-	if j.mounted("/etc/docker/daemon.json") {
+func (j Job) hostArguments(image string, set []string) []string {
+	if j.mounted(path.Join(configDir(image), "daemon.json")) {
 		return nil // dockerd dies of an option that is both in its file and among its arguments
 	}
 	host := j.Host

@@ -102,6 +102,31 @@ func TestBinds(t *testing.T) {
 	}
 }
 
+// TestRootless: a daemon without root has its socket, its configuration and its ports elsewhere.
+func TestRootless(t *testing.T) {
+	t.Parallel()
+	decide := func(variables func(string) (string, bool), command ...string) Sidecar {
+		t.Helper()
+		dind := service("harbor.lan/library/docker:27-dind-rootless", "docker")
+		dind.Command = command
+		return mustDecide(t, Job{Privileged: true, Services: []Service{dind}, Variables: variables, Host: Host{CertsD: true}}).Sidecars[0]
+	}
+	plain := decide(nil)
+	if diff := cmp.Diff([]Mount{{Source: "/etc/docker/certs.d", Destination: "/home/rootless/.config/docker/certs.d", ReadOnly: true}}, plain.Binds); diff != "" {
+		t.Errorf("binds (-want +got):\n%s", diff)
+	}
+	if plain.Tmpfs["/home/rootless/.config/docker"] != "mode=1777" || plain.Env[rootlessFlags] != "" {
+		t.Errorf("tmpfs %v, options of rootlesskit %q", plain.Tmpfs, plain.Env[rootlessFlags])
+	}
+	bare := decide(vars("DOCKER_TLS_CERTDIR", "", rootlessFlags, "--debug"), "dockerd")
+	if diff := cmp.Diff([]string{"dockerd", "--host=unix:///run/user/1000/docker.sock", "--host=tcp://0.0.0.0:2375", "--tls=false"}, bare.Command); diff != "" {
+		t.Errorf("command (-want +got):\n%s", diff)
+	}
+	if got, want := bare.Env[rootlessFlags], "--debug -p 0.0.0.0:2375:2375/tcp"; got != want {
+		t.Errorf("options of rootlesskit %q, want %q", got, want)
+	}
+}
+
 func TestAliases(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

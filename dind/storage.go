@@ -60,8 +60,8 @@ func dataRoot(image string, args []string) string {
 			return path.Clean(root)
 		}
 	}
-	if _, tag := splitImage(image); slices.Contains(strings.Split(tag, "-"), "rootless") {
-		return "/home/rootless/.local/share/docker"
+	if isRootless(image) {
+		return path.Join(rootlessHome, ".local/share/docker")
 	}
 	return "/var/lib/docker"
 }

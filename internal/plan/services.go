@@ -125,6 +125,11 @@ func makeSidecar(c *compiler, svc *executor.Service, sc dind.Sidecar, setup dind
 		}
 		svc.Binds = append(svc.Binds, bind)
 	}
+	if len(sc.Tmpfs) > 0 {
+		tmpfs := maps.Clone(sc.Tmpfs)
+		maps.Copy(tmpfs, svc.Options.Tmpfs)
+		svc.Options.Tmpfs = tmpfs
+	}
 	svc.Mode = ""
 	svc.Networks = []executor.Attachment{{Network: c.names.network, Aliases: sc.Aliases}}
 	svc.Ready = executor.Ready{

@@ -71,6 +71,13 @@ func TestPostMortemConfig(t *testing.T) {
 		t.Errorf("state %s:\n%s", j.State, log)
 	}
 	w.drain()
+	w.configure("\n    services_tmpfs = {\"/dev/net\" = \"rw\"}" + plainConfig)
+	w.startRunner()
+	j, log = w.run(with(withService(in("docker:latest", "docker info"), "docker:dind-rootless"), "GIT_STRATEGY=none"))
+	if j.State != coordinator.StateFailed || strings.Count(log, "a rootless daemon cannot open /dev/net/tun") != 1 {
+		t.Errorf("state %s:\n%s", j.State, log)
+	}
+	w.drain()
 	w.configure("\n    image = \"busybox:latest\"\n    pull_policy = \"if-not-present\"\n    wait_for_services_timeout = 120\n  [runners.dind]\n    mode = \"off\"\n")
 	w.startRunner()
 	j, log = w.run(with(withService(in("docker:latest", "docker info"), "docker:dind"), "GIT_STRATEGY=none", "DOCKER_TLS_CERTDIR="))

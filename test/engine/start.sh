@@ -54,6 +54,12 @@ runc_front() {
     (cd "$here/runcfront" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -o "$STATE/bin/runc" .)
 }
 
+# open_tun: every user may open /dev/net/tun, as udev has it, since a rootless daemon in a
+# container has its network there. A machine without it lacks udev, not a secret.
+open_tun() {
+    if [ -c /dev/net/tun ]; then chmod 0666 /dev/net/tun; fi
+}
+
 # side_services: the resolver and the registry. Both listen on the bridge, which
 # exists only when dockerd runs; neither is asked before the first pull or lookup.
 side_services() {
@@ -109,6 +115,7 @@ started() {
     echo "$address" >"$STATE/bridge-ip"
     registry_config
     runc_front
+    open_tun
 
     PATH=$STATE/bin:$PATH detached containerd containerd --config /dev/null \
         --address "$RUN/containerd.sock" --root "$STATE/containerd" --state "$RUN/containerd"
@@ -135,6 +142,7 @@ if [ -n "${DOCKER_HOST:-}" ]; then
 fi
 if command -v docker >/dev/null && answers; then
     if running dockerd; then
+        open_tun
         side_services
         waited registry listens "$MIRROR_PORT"
         say "the test engine answers ($STATE)"

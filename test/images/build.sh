@@ -26,6 +26,7 @@ busybox         -                   busybox:latest
 debian          -                   debian:bookworm-slim
 docker-io       debian,busybox      lced-test/docker-io:latest
 docker          docker-io           docker:latest docker:dind docker:24-dind
+docker-rootless docker              docker:dind-rootless
 docker-cli      docker-io           docker:cli
 docker-client   docker-io           lced-test/docker-client:latest
 docker-26       debian,busybox      docker:26-dind
@@ -112,7 +113,7 @@ repository() {
 
 # stays NAME: an image that no test pulls. To compress and push one of these takes
 # longer than to make it.
-stays() { [[ $1 == docker:26-* || $1 == lced-test/languages:* ]]; }
+stays() { [[ $1 == docker:26-* || $1 == *-rootless || $1 == lced-test/languages:* ]]; }
 
 # in_mirror NAME: true as well where there is no mirror to be in.
 in_mirror() {

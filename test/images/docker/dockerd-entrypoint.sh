@@ -86,8 +86,39 @@ iptables_flavour() {
 	iptables --version
 }
 
+# refused REASON: a daemon without root cannot be.
+refused() {
+	echo >&2 "error: attempting to run rootless dockerd but $1"
+	exit 1
+}
+
+# rootless COMMAND...: becomes a daemon in a user namespace of its own, with a network
+# of which the ports in DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS can be reached from outside.
+rootless() {
+	uid=$(id -u)
+	export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$uid}"
+	command -v rootlesskit >/dev/null || refused "missing 'rootlesskit' (perhaps the 'docker:dind-rootless' image variant is intended?)"
+	for file in /etc/subuid /etc/subgid; do
+		grep -qE "^($uid|$(id -un)):" $file || refused "missing necessary entries in $file for $uid"
+	done
+	for dir in "$XDG_RUNTIME_DIR" "$HOME/.local/share/docker"; do
+		{ mkdir -p "$dir" && [ -w "$dir" ]; } || refused "need writable HOME ($HOME) and XDG_RUNTIME_DIR ($XDG_RUNTIME_DIR) for user $uid"
+	done
+	[ "$(cat /proc/sys/kernel/unprivileged_userns_clone 2>/dev/null)" != 0 ] ||
+		refused "need 'kernel.unprivileged_userns_clone' (/proc/sys/kernel/unprivileged_userns_clone) set to 1"
+	[ "$(cat /proc/sys/user/max_user_namespaces 2>/dev/null)" != 0 ] ||
+		refused "need 'user.max_user_namespaces' (/proc/sys/user/max_user_namespaces) set to a sufficiently large value"
+	# shellcheck disable=SC2086 # a list of options
+	exec rootlesskit \
+		--net="${DOCKERD_ROOTLESS_ROOTLESSKIT_NET:-slirp4netns}" \
+		--mtu="${DOCKERD_ROOTLESS_ROOTLESSKIT_MTU:-1500}" \
+		--disable-host-loopback --port-driver=builtin --copy-up=/etc --copy-up=/run \
+		${DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS:-} "$@"
+}
+
 if [ "$#" -eq 0 ] || [ "${1#-}" != "$1" ]; then
 	socket=unix:///var/run/docker.sock
+	if [ "$(id -u)" != 0 ]; then socket=unix://${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/docker.sock; fi
 	case ${DOCKER_HOST:-} in
 	unix://*) socket=$DOCKER_HOST ;;
 	esac
@@ -101,18 +132,24 @@ if [ "$#" -eq 0 ] || [ "${1#-}" != "$1" ]; then
 			--tlscert "$DOCKER_TLS_CERTDIR/server/cert.pem" \
 			--tlskey "$DOCKER_TLS_CERTDIR/server/key.pem" \
 			"$@"
+		port=2376
 	else
 		set -- dockerd \
 			--host="$socket" \
 			--host=tcp://0.0.0.0:2375 \
 			"$@"
+		port=2375
 	fi
+	DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS="${DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS:-} -p 0.0.0.0:$port:$port/tcp"
 fi
 
 if [ "$1" = dockerd ]; then
 	# A restarted container finds the pid files of its last life.
-	find /run -iname 'docker*.pid' -delete
+	find /run -iname 'docker*.pid' -delete || :
 	iptables_flavour
+	if [ "$(id -u)" != 0 ]; then
+		rootless docker-init -- "$@"
+	fi
 	set -- dind docker-init -- "$@"
 else
 	set -- docker-entrypoint.sh "$@"
