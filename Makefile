@@ -56,6 +56,8 @@ soak-dind: engine image
 
 # Binaries with checksums and SBOMs, and images, for amd64, arm64 and arm: in dist.
 release:
+	test/engine/start.sh
+	test/images/build.sh debian
 	deploy/release.sh
 
 # The arm64 image, on a machine of another architecture by emulation.

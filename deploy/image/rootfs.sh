@@ -17,12 +17,28 @@ target_apt() {
 		-o APT::Install-Recommends=false -o Debug::NoLocking=true -y "$@"
 }
 
+# updated gets the lists of packages. A server that is just taking over news has lists that do
+# not fit their signature, sometimes for days: then the next of Debian's own is asked.
+updated() {
+	for server in "" security.debian.org security-cdn.debian.org; do
+		if [ -n "$server" ]; then
+			say "the lists of packages do not fit their signature: security updates come from $server instead"
+			for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+				[ ! -f "$file" ] || sed -i "s|//[^/ ]*/debian-security|//$server/debian-security|" "$file"
+			done
+		fi
+		! apt-get update -q -o Acquire::Retries=3 || return 0
+	done
+	say "no server has usable lists of packages for $arch"
+	return 1
+}
+
 unpacked() {
-	apt-get update -q
+	updated
 	apt-get install -qy --no-install-recommends binutils busybox-static
 	if [ "$arch" != "$(dpkg --print-architecture)" ]; then
 		dpkg --add-architecture "$arch"
-		apt-get update -q
+		updated
 	fi
 	target_apt -q --download-only -o Dir::Cache::archives=/debs install \
 		bash busybox-static ca-certificates git git-lfs libc6 openssh-client
@@ -106,9 +122,28 @@ applets() {
 	done
 }
 
+# record notes the packages of which there is something in the image, where scanners look for them
+# in images without dpkg, and keeps their terms.
+record() {
+	mkdir -p "$root/var/lib/dpkg/status.d"
+	for deb in /debs/*.deb; do
+		name=$(dpkg-deb -f "$deb" Package)
+		# Only a file is from a package: links are the image's own.
+		from=$(dpkg-deb --fsys-tarfile "$deb" | tar -t | while read -r file; do
+			if [ -f "$root/$file" ] && [ ! -L "$root/$file" ]; then echo "$file"; fi
+		done)
+		[ -n "$from" ] || [ "$name" = ca-certificates ] || continue
+		dpkg-deb -f "$deb" >"$root/var/lib/dpkg/status.d/$name"
+		mkdir -p "$root/usr/share/doc/$name"
+		cp -L "$all/usr/share/doc/$name/copyright" "$root/usr/share/doc/$name/"
+	done
+	cp -L /etc/os-release "$root/etc/os-release"
+	say "$(find "$root/var/lib/dpkg/status.d" -type f | wc -l) packages"
+}
+
 settings() {
 	mkdir -p "$root/etc/ssl/certs" "$root/etc/gitlab-runner" "$root/home/gitlab-runner" \
-		"$root/usr/local/bin" "$root/var" "$root/run" "$root/proc" "$root/sys" "$root/dev"
+		"$root/usr/local/bin" "$root/run" "$root/proc" "$root/sys" "$root/dev"
 	mkdir -m 0700 "$root/root"
 	mkdir -m 1777 "$root/tmp" "$root/var/tmp"
 	ln -s /run "$root/var/run"
@@ -142,6 +177,7 @@ unpacked
 programs
 libraries
 applets
+record
 settings
 rm -rf "$all" /debs
 du -sh "$root"

@@ -8,20 +8,6 @@ cache=$(cd "$here/../.." && pwd)/.cache
 # shellcheck source-path=SCRIPTDIR source=../engine/lib.sh
 . "$here/../engine/lib.sh"
 
-# emulated: makes the kernel start arm64 programs by qemu, in containers too: by the
-# flag F of Debian's own rule it keeps the interpreter open.
-emulated() {
-    local place=/proc/sys/fs/binfmt_misc
-    [ "$(uname -m)" != aarch64 ] || return 0
-    packages qemu-aarch64-static:qemu-user-static
-    [ -e $place/register ] || mount -t binfmt_misc binfmt_misc $place ||
-        fail "the kernel has no binfmt_misc: load its module, or run this on arm64"
-    if [ ! -e $place/qemu-aarch64 ]; then
-        cat /usr/lib/binfmt.d/qemu-aarch64.conf >$place/register
-        say "registered $(qemu-aarch64-static --version | head -n 1)"
-    fi
-}
-
 # busybox: from Debian's package, by lists of packages of its own, so that the machine
 # does not become one of two architectures.
 busybox() {
@@ -40,5 +26,5 @@ busybox() {
     rm -rf "$work"
 }
 
-emulated
+"$here/../engine/emulation.sh" arm64
 busybox

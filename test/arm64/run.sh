@@ -18,32 +18,15 @@ cd "$top"
 PATH=$PATH:/usr/local/go/bin
 say() { printf 'arm64: %s\n' "$*"; }
 
-# builder: a docker client that has BuildKit: the plugin buildx, or a client of before
-# 23.0. The classic builder makes images of the engine's own architecture only.
-builder() {
-    local client
-    for client in $(type -ap docker); do
-        if "$client" buildx version >/dev/null 2>&1 || "$client" --version | grep -qE 'version (19|20)\.'; then
-            echo "$client"
-            return
-        fi
-    done
-    fail "no docker client here has BuildKit: install docker-buildx"
-}
-
 # image NAME DIRECTORY: for arm64.
 image() {
     local begin=$SECONDS
-    DOCKER_BUILDKIT=1 "$client" build --platform linux/arm64 \
-        --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy \
-        -t "$1" "$2" >"$top/bin/arm64.log" 2>&1 || { cat "$top/bin/arm64.log" >&2; fail "docker build of $1 failed"; }
+    deploy/arch.sh image arm64 "$1" "$2"
     say "$1 is $(docker image inspect --format '{{.Os}}/{{.Architecture}}, {{.Size}} bytes' "$1"), made in $((SECONDS - begin)) s"
 }
 
 "$here/prepare.sh"
-client=$(builder)
-CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -buildvcs=false \
-    -ldflags "-s -w -X main.version=${VERSION:-dev} -X main.revision=${REVISION:-unknown}" -o bin/linux-arm64/lced-runner ./cmd/lced-runner
+deploy/arch.sh binary arm64
 say "the binary has $(stat -c %s bin/linux-arm64/lced-runner) bytes"
 image lced-runner:arm64 .
 image lced-test/busybox:arm64 "$here/busybox"

@@ -15,8 +15,7 @@ arch=$(go env GOARCH)
 version=${VERSION:-dev}
 binary=bin/linux-$arch/lced-runner
 
-# The revision is given, and git would tell Go nothing of a clone that another user made.
-CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version -X main.revision=${REVISION:-unknown}" -o "$binary" ./cmd/lced-runner
+deploy/arch.sh binary "$arch"
 
 definition=$(cat "$binary" Dockerfile .dockerignore deploy/image/* | sha256sum | cut -c1-16)
 have=$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" "lced-runner:$version" lced-runner:latest 2>/dev/null || true)
