@@ -91,10 +91,10 @@ func (s *Stock) Discard(ctx context.Context, i Item) error {
 
 // Orphans removes what has our label, is for one job or none, and is known to nobody: neither to known, which is asked with
 // its labels, nor claimed in this process. What was not among seen yet stays for now, since something else of this process
-// may be about to claim it. It returns what is to be seen the next time.
-func (s *Stock) Orphans(ctx context.Context, known func(labels map[string]string) bool, seen map[string]bool) (map[string]bool, error) {
+// may be about to claim it. It returns what is to be seen the next time, and how many it removed.
+func (s *Stock) Orphans(ctx context.Context, known func(labels map[string]string) bool, seen map[string]bool) (next map[string]bool, removed int, err error) {
 	e := s.engine
-	next := map[string]bool{}
+	next = map[string]bool{}
 	var errs []error
 	look := func(what, id, name string, labels map[string]string, remove func() error) {
 		if known(labels) || e.claims.holds(id) || e.claims.holds(name) {
@@ -107,7 +107,9 @@ func (s *Stock) Orphans(ctx context.Context, known func(labels map[string]string
 		if err := remove(); err != nil {
 			next[id] = true
 			errs = append(errs, fmt.Errorf("remove the orphan %s %s: %w", what, name, err))
+			return
 		}
+		removed++
 	}
 	containers, err := e.docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours(e.owner)})
 	errs = append(errs, err)
@@ -127,7 +129,7 @@ func (s *Stock) Orphans(ctx context.Context, known func(labels map[string]string
 			look("volume", v.Name, v.Name, v.Labels, func() error { return e.volumes.remove(ctx, v.Name) })
 		}
 	}
-	return next, errors.Join(errs...)
+	return next, removed, errors.Join(errs...)
 }
 
 // DataRoot is a path of this machine whose file system holds the engine's data: that of this process where it runs in a

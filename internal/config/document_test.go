@@ -55,16 +55,12 @@ func documented() map[string]string {
 	for _, k := range Keys() {
 		cut := strings.LastIndex(k.Path, ".") + 1
 		switch holdsKeys := k.Of == Table; {
-		case k.Class != Honoured && k.Class != NotYet:
+		case k.Class != Honoured:
 			ignored = append(ignored, fmt.Sprintf("| `%s` | %s |", k.Path, orElse(cell(k.Why), "`register` writes it")))
 		case holdsKeys:
 		default:
-			doc := cell(k.Doc)
-			if k.Class == NotYet {
-				doc += "; *not yet: it is read and has no effect*"
-			}
 			rows[tableName(k.Path[:cut])] = append(rows[tableName(k.Path[:cut])],
-				fmt.Sprintf("| `%s` | %s | %s | %s |", k.Path[cut:], k.Type, code(k.Default), doc+atRegistration(k)))
+				fmt.Sprintf("| `%s` | %s | %s | %s |", k.Path[cut:], k.Type, code(k.Default), cell(k.Doc)+atRegistration(k)))
 		}
 	}
 	tables := map[string]string{"no effect": "| key | why |\n|---|---|\n" + strings.Join(ignored, "\n") + "\n"}

@@ -42,6 +42,7 @@ func FeatureFlags() map[string]FeatureFlag {
 		"FF_USE_GIT_NATIVE_CLONE":    {Fixed: "it needs git 2.49 in the helper image; until then a clone is git init and git fetch"},
 		"FF_USE_LEGACY_BASH_EVAL":    {Fixed: "the commands of a script find nothing on their standard input either way"},
 
+		"FF_EXPORT_HIGH_CARDINALITY_METRICS":  {Usual: true, OfRunner: true, Fixed: "how long the stages of jobs take is always among the metrics"},
 		"FF_USE_ADAPTIVE_REQUEST_CONCURRENCY": {Usual: true, OfRunner: true, Fixed: "GitLab is asked as often as free slots and request_concurrency allow"},
 	}
 }
@@ -57,7 +58,6 @@ func ignoredFlags() map[string]string {
 		"FF_CONCRETE",
 		"FF_DISABLE_POWERSHELL_STDIN",
 		"FF_DISABLE_UMASK_FOR_KUBERNETES_EXECUTOR",
-		"FF_EXPORT_HIGH_CARDINALITY_METRICS",
 		"FF_KUBERNETES_HONOR_ENTRYPOINT",
 		"FF_PRINT_POD_EVENTS",
 		"FF_SCRIPT_TO_STEP_MIGRATION",

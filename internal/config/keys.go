@@ -18,7 +18,6 @@ type Class string
 const (
 	Honoured      Class = "honoured"
 	Ignored       Class = "ignored"        // not needed here, or decided otherwise
-	NotYet        Class = "not yet"        // to come
 	OtherExecutor Class = "other executor" // of an executor that lced-runner does not have
 )
 

@@ -21,8 +21,9 @@ import (
 type Stock interface {
 	Items(ctx context.Context) ([]executor.Item, error)
 	Discard(ctx context.Context, i executor.Item) error
-	// Orphans removes what known does not know, if it was seen before; it returns what is to be seen the next time.
-	Orphans(ctx context.Context, known func(labels map[string]string) bool, seen map[string]bool) (map[string]bool, error)
+	// Orphans removes what known does not know, if it was seen before; it returns what is to be seen the next time, and how
+	// many it removed.
+	Orphans(ctx context.Context, known func(labels map[string]string) bool, seen map[string]bool) (next map[string]bool, removed int, err error)
 }
 
 // Limits are those of the configuration.
@@ -49,7 +50,8 @@ type Options struct {
 	Disk   func() (Space, error) // of the engine's data; nil for an engine of another machine
 	Memory func() (int64, error) // available, in bytes; nil as above
 	Known  func(labels map[string]string) bool
-	File   string // where uses are written down
+	Count  func(kind string, n int) // is told how many of a kind (image, volume, orphan) were removed
+	File   string                   // where uses are written down
 	Logger *slog.Logger
 }
 
@@ -106,15 +108,21 @@ func (j *Janitor) Run(ctx context.Context) {
 }
 
 func (j *Janitor) round(ctx context.Context) {
-	seen, err := j.Stock.Orphans(ctx, j.Known, j.seen)
-	if err != nil && ctx.Err() == nil {
+	var err error
+	if j.seen, err = j.orphans(ctx, j.seen); err != nil && ctx.Err() == nil {
 		j.Logger.Warn("could not remove everything that was left on the engine", "error", err)
 	}
-	j.seen = seen
 	if err := j.Clean(ctx); err != nil && ctx.Err() == nil {
 		j.Logger.Warn("could not make room on the disk", "error", err)
 	}
 	j.save()
+}
+
+// orphans removes them, and counts.
+func (j *Janitor) orphans(ctx context.Context, seen map[string]bool) (map[string]bool, error) {
+	next, removed, err := j.Stock.Orphans(ctx, j.Known, seen)
+	j.Count("orphan", removed)
+	return next, err
 }
 
 // Note takes a use. An image that came with the job is written down at once: nobody else knows that it may go again.
@@ -164,6 +172,7 @@ func (j *Janitor) Clean(ctx context.Context) error {
 			continue
 		}
 		removed++
+		j.Count(kindOf(item), 1)
 		j.records.forget(item)
 		j.Logger.Info("removed, as nobody used it for longest", "image", item.Image, "tags", item.Refs, "volume", item.Volume)
 	}
@@ -173,6 +182,13 @@ func (j *Janitor) Clean(ctx context.Context) error {
 			"used_percent", space.used(), "free_mib", space.Free>>20, "removed", removed)
 	}
 	return err
+}
+
+func kindOf(i executor.Item) string {
+	if i.Volume != "" {
+		return "volume"
+	}
+	return "image"
 }
 
 // Left notes that not everything of an ended job could be removed, as where the engine hung: no job is taken until it is.
@@ -189,9 +205,9 @@ func (j *Janitor) removeLeft(ctx context.Context) error {
 	if !left {
 		return nil
 	}
-	seen, err := j.Stock.Orphans(ctx, j.Known, nil)
+	seen, err := j.orphans(ctx, nil)
 	if err == nil {
-		_, err = j.Stock.Orphans(ctx, j.Known, seen)
+		_, err = j.orphans(ctx, seen)
 	}
 	if err == nil {
 		j.mu.Lock()

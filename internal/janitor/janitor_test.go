@@ -27,6 +27,7 @@ type warehouse struct {
 	gone    []string
 	stuck   string // what cannot be removed
 	orphans []map[string]bool
+	counted map[string]int
 }
 
 func (w *warehouse) Items(context.Context) ([]executor.Item, error) {
@@ -44,9 +45,16 @@ func (w *warehouse) Discard(_ context.Context, i executor.Item) error {
 	return nil
 }
 
-func (w *warehouse) Orphans(_ context.Context, _ func(map[string]string) bool, seen map[string]bool) (map[string]bool, error) {
+func (w *warehouse) Orphans(_ context.Context, _ func(map[string]string) bool, seen map[string]bool) (map[string]bool, int, error) {
 	w.orphans = append(w.orphans, seen)
-	return map[string]bool{"o": true}, nil
+	return map[string]bool{"o": true}, len(seen), nil
+}
+
+func (w *warehouse) count(kind string, n int) {
+	if w.counted == nil {
+		w.counted = map[string]int{}
+	}
+	w.counted[kind] += n
 }
 
 func (w *warehouse) disk() (Space, error) {
@@ -57,7 +65,7 @@ func newTest(t *testing.T, w *warehouse, l Limits) (*Janitor, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	j, err := New(Options{
-		Stock: w, Disk: w.disk, File: filepath.Join(t.TempDir(), "uses.json"),
+		Stock: w, Disk: w.disk, Count: w.count, File: filepath.Join(t.TempDir(), "uses.json"),
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	}, l)
 	if err != nil {
@@ -91,6 +99,9 @@ func TestLongestUnusedGoesFirst(t *testing.T) {
 	}
 	if w.lists != 1 {
 		t.Errorf("the stock was listed %d times", w.lists)
+	}
+	if diff := cmp.Diff(map[string]int{"volume": 3, "image": 3}, w.counted); diff != "" {
+		t.Errorf("counted (-want +got)\n%s", diff)
 	}
 }
 
@@ -186,6 +197,9 @@ func TestRefuse(t *testing.T) {
 		refuses("")
 		if len(w.orphans) != 2 || w.orphans[0] != nil || !w.orphans[1]["o"] {
 			t.Errorf("orphans were looked for with %v", w.orphans)
+		}
+		if w.counted["orphan"] != 1 {
+			t.Errorf("counted are %v", w.counted)
 		}
 		refuses("")
 		if len(w.orphans) != 2 {

@@ -56,6 +56,8 @@ type Compiled struct {
 	Debug    bool     // CI_DEBUG_TRACE or CI_DEBUG_SERVICES is on: GitLab restricts who may see the log
 	Services bool     // CI_DEBUG_SERVICES is on: the log shows those of the services
 
+	Interpolated int `json:"-"` // in how many texts of the job inputs were put
+
 	Spare *executor.Plan // of a sidecar for the next job of the same place that is like this one; nil where none is kept
 }
 
@@ -90,13 +92,14 @@ func Timeout(job *jobapi.Job) time.Duration {
 // compiler holds what the pieces share while one plan is written.
 type compiler struct {
 	Input
-	flags     Flags
-	vars      *variables
-	sensitive []string // values of inputs that the log must not show
-	names     names
-	dirs      dirs
-	strategy  string
-	warnings  []string
+	flags        Flags
+	vars         *variables
+	sensitive    []string // values of inputs that the log must not show
+	interpolated int      // texts in which inputs were put
+	names        names
+	dirs         dirs
+	strategy     string
+	warnings     []string
 }
 
 // Compile writes the plan of a job.
@@ -106,11 +109,8 @@ func Compile(in Input) (*Compiled, error) {
 	}
 	c := &compiler{Input: in}
 	c.flags, c.warnings = ResolveFlags(in.Job, in.Runner)
-	if c.flags["FF_ENABLE_JOB_INPUTS_INTERPOLATION"] {
-		var err error
-		if c.Job, c.sensitive, err = interpolate(in.Job); err != nil {
-			return nil, &ConfigError{err}
-		}
+	if err := c.fillInputs(); err != nil {
+		return nil, err
 	}
 	c.names = newNames(c.Input)
 	c.vars = newVariables(c.Input, c.names)
@@ -158,6 +158,7 @@ func Compile(in Input) (*Compiled, error) {
 	return &Compiled{
 		Plan: p, Spare: spare, Masks: c.masks(), Warnings: c.warnings,
 		Debug: c.debugs("CI_DEBUG_TRACE") || c.debugs("CI_DEBUG_SERVICES"), Services: c.debugs("CI_DEBUG_SERVICES"),
+		Interpolated: c.interpolated,
 	}, err
 }
 

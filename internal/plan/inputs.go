@@ -10,13 +10,24 @@ import (
 	"lced-runner/jobapi"
 )
 
+// fillInputs puts the job's inputs in.
+func (c *compiler) fillInputs() (err error) {
+	if !c.flags["FF_ENABLE_JOB_INPUTS_INTERPOLATION"] {
+		return nil
+	}
+	if c.Job, c.sensitive, c.interpolated, err = interpolate(c.Job); err != nil {
+		return &ConfigError{err}
+	}
+	return nil
+}
+
 // interpolate replaces the expressions ${{ job.inputs.NAME }} of a job that has inputs, wherever GitLab allows them: scripts,
-// images, services, artifacts and caches. secrets are the values that the log must not show. A job without inputs stays as
-// it is, whatever it may write between braces.
-func interpolate(job *jobapi.Job) (out *jobapi.Job, secrets []string, err error) {
+// images, services, artifacts and caches. secrets are the values that the log must not show, texts is in how many places there
+// was something to replace. A job without inputs stays as it is, whatever it may write between braces.
+func interpolate(job *jobapi.Job) (out *jobapi.Job, secrets []string, texts int, err error) {
 	list, err := job.ParseInputs()
 	if err != nil || len(list) == 0 {
-		return job, nil, err
+		return job, nil, 0, err
 	}
 	in := inputs{values: map[string]any{}}
 	for _, i := range list {
@@ -50,14 +61,33 @@ func interpolate(job *jobapi.Job) (out *jobapi.Job, secrets []string, err error)
 		c.Paths, c.FallbackKeys = in.all(c.Paths), in.all(c.FallbackKeys)
 	}
 	if in.err != nil {
-		return nil, nil, fmt.Errorf("failed to interpolate job inputs: %w", in.err)
+		return nil, nil, 0, fmt.Errorf("failed to interpolate job inputs: %w", in.err)
 	}
-	return &done, secrets, nil
+	return &done, secrets, in.texts, nil
+}
+
+// InputsError says why an expression has no value. Kind is gitlab-runner's word: "parse" for what is no expression, and
+// "evaluation" for one of something that is not there.
+type InputsError struct {
+	Kind string
+	Err  error
+}
+
+func (e *InputsError) Error() string { return e.Err.Error() }
+func (e *InputsError) Unwrap() error { return e.Err }
+
+func unreadable(format string, args ...any) error {
+	return &InputsError{"parse", fmt.Errorf(format, args...)}
+}
+
+func notThere(format string, args ...any) error {
+	return &InputsError{"evaluation", fmt.Errorf(format, args...)}
 }
 
 // inputs replaces expressions and keeps the first error.
 type inputs struct {
 	values map[string]any
+	texts  int // with expressions
 	err    error
 }
 
@@ -83,6 +113,9 @@ func (in *inputs) all(texts []string) []string {
 // expand replaces the expressions of one text.
 func (in *inputs) expand(text string) string {
 	var b strings.Builder
+	if strings.Contains(text, "${{") {
+		in.texts++
+	}
 	for {
 		before, rest, found := strings.Cut(text, "${{")
 		b.WriteString(before)
@@ -92,7 +125,7 @@ func (in *inputs) expand(text string) string {
 		e := expression{text: rest, values: in.values}
 		value, err := e.value()
 		if err == nil && !e.take("}}") {
-			err = fmt.Errorf("%q ends where }} is expected", e.read())
+			err = unreadable("%q ends where }} is expected", e.read())
 		}
 		if err != nil {
 			in.err = fmt.Errorf("${{%s: %w", firstLine(rest), err)
@@ -148,12 +181,12 @@ func (e *expression) value() (any, error) {
 	if e.take("str(") {
 		value, err := e.value()
 		if err == nil && !e.take(")") {
-			err = fmt.Errorf("%q has no closing parenthesis", e.read())
+			err = unreadable("%q has no closing parenthesis", e.read())
 		}
 		return textOf(value), err
 	}
 	if !e.take("job.inputs") {
-		return nil, fmt.Errorf("this runner understands job.inputs.NAME, with .FIELD or [NUMBER] behind it, and str() around it")
+		return nil, unreadable("this runner understands job.inputs.NAME, with .FIELD or [NUMBER] behind it, and str() around it")
 	}
 	var value any = e.values
 	for {
@@ -175,14 +208,14 @@ func (e *expression) step(value any) (next any, found bool, err error) {
 	case strings.HasPrefix(e.text[e.pos:], "["):
 		index, _, closed := strings.Cut(e.text[e.pos+1:], "]")
 		if !closed {
-			return nil, true, fmt.Errorf("%q has no closing bracket", e.read())
+			return nil, true, unreadable("%q has no closing bracket", e.read())
 		}
 		e.pos += len(index) + 2
 		key = strings.TrimSpace(index)
 		if list, ok := value.([]any); ok {
 			n, err := strconv.Atoi(key)
 			if err != nil || n < 0 || n >= len(list) {
-				return nil, true, fmt.Errorf("%q: the list has %d elements, counted from 0", e.read(), len(list))
+				return nil, true, notThere("%q: the list has %d elements, counted from 0", e.read(), len(list))
 			}
 			return list[n], true, nil
 		}
@@ -194,7 +227,7 @@ func (e *expression) step(value any) (next any, found bool, err error) {
 	if next, ok2 := fields[key]; ok && ok2 {
 		return next, true, nil
 	}
-	return nil, true, fmt.Errorf("%q: there is no %q", e.read(), key)
+	return nil, true, notThere("%q: there is no %q", e.read(), key)
 }
 
 // textOf writes a value as a script is to have it: lists and structs as JSON.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +37,7 @@ func TestInterpolate(t *testing.T) {
 		"${{ job.inputs.friends }}":                           `["bob",{"name":"sally"}]`,
 	} {
 		job.Steps = []jobapi.Step{{Name: "script", Script: []string{text}}}
-		got, _, err := interpolate(job)
+		got, _, _, err := interpolate(job)
 		if err != nil || got.Steps[0].Script[0] != want {
 			t.Errorf("%q: %v, want %q (%v)", text, got, want, err)
 		}
@@ -55,8 +56,16 @@ func TestInterpolate(t *testing.T) {
 		"a\nb ${{ }} c":                 "${{ }}: this runner understands",
 	} {
 		job.Steps = []jobapi.Step{{Name: "after_script", Script: []string{text}}}
-		if _, _, err := interpolate(job); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "failed to interpolate job inputs: ") {
+		_, _, _, err := interpolate(job)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "failed to interpolate job inputs: ") {
 			t.Errorf("%q: error %v, want %q", text, err, want)
+		}
+		kind := "parse"
+		if strings.Contains(want, "there is no") || strings.Contains(want, "elements") {
+			kind = "evaluation"
+		}
+		if bad, ok := errors.AsType[*InputsError](err); !ok || bad.Kind != kind {
+			t.Errorf("%q: %v is no error of the kind %s", text, err, kind)
 		}
 	}
 }
@@ -81,7 +90,7 @@ func TestInterpolatePlaces(t *testing.T) {
 		}
 	}
 	job, want := jobWith(e), jobWith("fred")
-	got, secrets, err := interpolate(job)
+	got, secrets, texts, err := interpolate(job)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,16 +100,16 @@ func TestInterpolatePlaces(t *testing.T) {
 	if diff := cmp.Diff(jobWith(e), job); diff != "" {
 		t.Errorf("the job itself has changed: %s", diff)
 	}
-	if !slices.Equal(secrets, []string{"hunter2-hunter2"}) {
-		t.Errorf("hidden are %q", secrets)
+	if !slices.Equal(secrets, []string{"hunter2-hunter2"}) || texts != 30 {
+		t.Errorf("hidden are %q, %d texts had expressions", secrets, texts)
 	}
 
 	job.Inputs = nil
-	if got, _, err := interpolate(job); err != nil || got != job {
+	if got, _, _, err := interpolate(job); err != nil || got != job {
 		t.Errorf("a job without inputs becomes %v, %v", got, err)
 	}
 	job.Inputs = json.RawMessage(`[{"key": "k"}]`)
-	if _, _, err := interpolate(job); err == nil {
+	if _, _, _, err := interpolate(job); err == nil {
 		t.Error("inputs without a value are taken")
 	}
 }
@@ -112,7 +121,7 @@ func FuzzInterpolate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		job := &jobapi.Job{Inputs: json.RawMessage(someInputs), Steps: []jobapi.Step{{Name: "script", Script: []string{text}}}}
-		got, _, err := interpolate(job)
+		got, _, _, err := interpolate(job)
 		switch {
 		case err != nil:
 		case !strings.Contains(text, "${{") && got.Steps[0].Script[0] != text:

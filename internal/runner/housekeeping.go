@@ -20,7 +20,8 @@ func (cs *connections) newJanitor(ctx context.Context, engine *executor.Engine, 
 	stock := engine.Stock()
 	o := janitor.Options{
 		Stock: stock, Known: cs.known, Logger: cs.Logger.With("engine", where.Host),
-		File: filepath.Join(cs.StateDir, fmt.Sprintf("uses-%08x.json", crc32.ChecksumIEEE([]byte(where.Host)))),
+		Count: func(kind string, n int) { cs.Status.Removed(where.Host, kind, n) },
+		File:  filepath.Join(cs.StateDir, fmt.Sprintf("uses-%08x.json", crc32.ChecksumIEEE([]byte(where.Host)))),
 	}
 	switch root, err := stock.DataRoot(ctx, cs.MountInfo); {
 	case err != nil:
@@ -30,12 +31,12 @@ func (cs *connections) newJanitor(ctx context.Context, engine *executor.Engine, 
 			o.Logger.Warn("the engine's disk is not watched, as its directory cannot be seen from here", "error", err)
 			break
 		}
-		cs.Status.Gauge("engine_disk_free_bytes", "What is free on the disk of this machine's Docker engine; -1 if it cannot be told.", func() float64 {
+		cs.Status.EngineDisk(where.Host, func() int64 {
 			space, err := janitor.Disk(root)
 			if err != nil {
 				return -1
 			}
-			return float64(space.Free)
+			return space.Free
 		})
 		o.Disk, o.Memory = func() (janitor.Space, error) { return janitor.Disk(root) }, janitor.Memory
 	}

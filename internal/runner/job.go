@@ -138,6 +138,7 @@ func (l *life) perform(ctx, steps context.Context) (run *executor.Job, err error
 func (l *life) begin(ctx context.Context) (*executor.Job, error) {
 	l.head()
 	compiled, spare, err := l.compileWarm(ctx)
+	interpolated(l.status, compiled, err)
 	if err != nil {
 		return nil, err
 	}

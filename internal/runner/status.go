@@ -5,10 +5,12 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"lced-runner/executor"
 	"lced-runner/internal/config"
+	"lced-runner/internal/plan"
 	"lced-runner/internal/status"
 	"lced-runner/jobapi"
 )
@@ -57,10 +59,32 @@ func factsOf(job *jobapi.Job) status.Facts {
 	return f
 }
 
-// section opens a section of the log, at which the job is then.
+// section opens a section of the log, at which the job is then, and measures how long it is open.
 func (l *life) section(name, title string) executor.Section {
 	l.status.Stage(name)
-	return l.trace.Section(name, title)
+	return &measured{Section: l.trace.Section(name, title), over: sync.OnceFunc(l.status.Measure(name))}
+}
+
+// measured is a section that tells when it is over.
+type measured struct {
+	executor.Section
+	over func()
+}
+
+// Close implements executor.Section.
+func (m *measured) Close() error {
+	m.over()
+	return m.Section.Close()
+}
+
+// interpolated tells what became of the job's inputs.
+func interpolated(job *status.Job, c *plan.Compiled, err error) {
+	if bad, ok := errors.AsType[*plan.InputsError](err); ok {
+		job.InputsFailed(bad.Kind)
+	}
+	if c != nil {
+		job.Interpolated(c.Interpolated)
+	}
 }
 
 // started tells how long the parts of the start-up took. Of services only the kind is told: every job may name its own.

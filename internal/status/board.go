@@ -93,14 +93,17 @@ func (b *Board) Saved(err error) {
 	b.metrics.configSaved.Inc()
 }
 
-// Gauge adds a value that is looked up whenever metrics are asked for, as lced_<name>. The first of a name stays.
-func (b *Board) Gauge(name, help string, value func() float64) {
-	_ = b.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "lced", Name: name, Help: help}, value))
+// EngineDisk says where to look up how many bytes are free on the disk of an engine, negative if that cannot be told.
+func (b *Board) EngineDisk(engine string, free func() int64) {
+	_ = b.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{ // the first of an engine stays
+		Name: "lced_engine_disk_free_bytes", ConstLabels: prometheus.Labels{"engine": engine},
+		Help: "What is free on the disk of a Docker engine of this machine; -1 if it cannot be told.",
+	}, func() float64 { return float64(free()) }))
 }
 
-// Counter is Gauge for a value that only grows; its name ends in _total.
-func (b *Board) Counter(name, help string, value func() float64) {
-	_ = b.registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "lced", Name: name, Help: help}, value))
+// Removed says that n things of a kind (image, volume, orphan) were removed from an engine.
+func (b *Board) Removed(engine, kind string, n int) {
+	b.metrics.removed.WithLabelValues(engine, kind).Add(float64(n))
 }
 
 // remove forgets a job that has ended.

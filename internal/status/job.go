@@ -47,6 +47,22 @@ func (j *Job) Stage(section string) {
 	j.stage, j.since = section, time.Now()
 }
 
+// Measure says that a stage begins; the function that it returns, that the stage is over.
+func (j *Job) Measure(stage string) (over func()) {
+	begun := time.Now()
+	return func() {
+		j.runner.board.metrics.stages.WithLabelValues(append(j.runner.labels(), stage)...).Observe(time.Since(begun).Seconds())
+	}
+}
+
+// Interpolated says into how many texts of the job its inputs were put.
+func (j *Job) Interpolated(texts int) { j.runner.board.metrics.inputs.Add(float64(texts)) }
+
+// InputsFailed says that the inputs could not be put in, and why: parse or evaluation.
+func (j *Job) InputsFailed(kind string) {
+	j.runner.board.metrics.inputFailures.WithLabelValues(kind).Inc()
+}
+
 // Started says how long the phases of the start-up took, which overlap.
 func (j *Job) Started(phase string, took time.Duration) {
 	j.runner.board.metrics.startup.WithLabelValues(phase).Observe(took.Seconds())

@@ -9,7 +9,7 @@ import (
 )
 
 // metrics are what is counted when it happens. Names, labels and buckets that begin with gitlab_runner are
-// gitlab-runner's (job-api contract 10.1), so that dashboards made for it work.
+// gitlab-runner's, so that dashboards made for it work.
 type metrics struct {
 	jobs, failed, queueExceeded             *prometheus.CounterVec
 	duration, queued                        *prometheus.HistogramVec
@@ -20,7 +20,10 @@ type metrics struct {
 	requestsExceeded, slotOperations, modes *prometheus.CounterVec
 	configLoaded, configRefused             prometheus.Counter
 	configSaved, configUnsaved              prometheus.Counter
-	startup                                 *prometheus.HistogramVec
+	inputs                                  prometheus.Counter
+	inputFailures                           *prometheus.CounterVec
+	startup, stages                         *prometheus.HistogramVec
+	removed                                 *prometheus.CounterVec
 }
 
 // mode is the only way in which jobs are run here, in gitlab-runner's words: not as native steps.
@@ -65,23 +68,36 @@ func newMetrics(registry *prometheus.Registry, o Options) *metrics {
 		failures:         counter("gitlab_runner_worker_processing_failures_total", "Jobs that failed.", with("failure_type")...),
 		requestsExceeded: counter("gitlab_runner_request_concurrency_exceeded_total", "Always 0: request_concurrency is never exceeded.", "runner", "system_id"),
 		slotOperations:   counter("gitlab_runner_worker_slot_operations_total", "Slots that came and went with concurrent.", "operation"),
+		inputFailures:    counter("gitlab_runner_job_inputs_interpolation_failures_total", "Jobs whose inputs could not be put in.", "error_type"),
+		stages: histogram("gitlab_runner_job_stage_duration_seconds", "How long the stages of jobs took, which overlap before the script.",
+			[]float64{1, 3, 10, 30, 60, 120, 300, 900, 1800, 3600}, with("stage")...),
+		removed: counter("lced_janitor_removed_total", "What was removed from the engine: images and volumes because its disk filled up, and orphans.", "engine", "kind"),
 		startup: histogram("lced_job_startup_seconds", "How long the parts of a job's start-up took, which overlap; total is until the script's first line.",
 			[]float64{.1, .25, .5, 1, 2, 4, 8, 15, 30, 60, 120}, "phase"),
 	}
-	config := func(name, help string) prometheus.Counter {
-		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "gitlab_runner_configuration_" + name + "_total", Help: help})
-		registry.MustRegister(c)
-		return c
-	}
-	m.configLoaded = config("loaded", "Configurations that were taken into use.")
-	m.configRefused = config("loading_error", "Configurations that could not be used.")
-	m.configSaved = config("saved", "Configuration files written.")
-	m.configUnsaved = config("saving_error", "Configuration files that could not be written.")
+	m.count(registry)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versionInfo(o))
 	for _, operation := range []string{"started", "stopped"} {
 		m.slotOperations.WithLabelValues(operation)
 	}
+	for _, kind := range []string{"parse", "evaluation"} {
+		m.inputFailures.WithLabelValues(kind)
+	}
 	return m
+}
+
+// count makes the counters without labels.
+func (m *metrics) count(registry *prometheus.Registry) {
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "gitlab_runner_" + name + "_total", Help: help})
+		registry.MustRegister(c)
+		return c
+	}
+	m.configLoaded = counter("configuration_loaded", "Configurations that were taken into use.")
+	m.configRefused = counter("configuration_loading_error", "Configurations that could not be used.")
+	m.configSaved = counter("configuration_saved", "Configuration files written.")
+	m.configUnsaved = counter("configuration_saving_error", "Configuration files that could not be written.")
+	m.inputs = counter("job_inputs_interpolations", "Texts of jobs into which inputs were put.")
 }
 
 func versionInfo(o Options) prometheus.Collector {

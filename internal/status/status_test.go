@@ -48,9 +48,10 @@ func wants(t *testing.T, text string, wanted ...string) {
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	b, busy, free, j := two(t)
-	b.Gauge("janitor_images", "Images that the janitor knows.", func() float64 { return 3 })
-	b.Counter("janitor_removed_total", "What it removed.", func() float64 { return 5 })
-	b.Gauge("janitor_images", "Of a second engine.", func() float64 { return 9 })
+	b.EngineDisk("unix:///var/run/docker.sock", func() int64 { return 3 })
+	b.EngineDisk("tcp://board:2376", func() int64 { return -1 })
+	b.EngineDisk("unix:///var/run/docker.sock", func() int64 { return 9 })
+	b.Removed("unix:///var/run/docker.sock", "image", 5)
 	busy.Called(Call{"request_job", "POST", 201, time.Second})
 	busy.Called(Call{"update_job", "PUT", 0, time.Second})
 	free.Waits()
@@ -78,7 +79,9 @@ func TestMetrics(t *testing.T) {
 		`gitlab_runner_process_state_info{state="running"} 1`, `gitlab_runner_process_state_info{state="starting"} 0`,
 		`gitlab_runner_worker_slot_operations_total{operation="started"} 4`, `gitlab_runner_worker_slot_operations_total{operation="stopped"} 2`,
 		"gitlab_runner_configuration_loaded_total 2\n", "gitlab_runner_configuration_loading_error_total 0\n",
-		`lced_job_startup_seconds_count{phase="image"} 1`, "lced_journal_entries 0\n", "lced_disk_free_bytes ", "lced_janitor_images 3\n", "lced_janitor_removed_total 5\n",
+		`lced_job_startup_seconds_count{phase="image"} 1`, "lced_journal_entries 0\n", "lced_disk_free_bytes ",
+		`lced_engine_disk_free_bytes{engine="unix:///var/run/docker.sock"} 3`, `lced_engine_disk_free_bytes{engine="tcp://board:2376"} -1`,
+		`lced_janitor_removed_total{engine="unix:///var/run/docker.sock",kind="image"} 5`,
 		"go_goroutines ", "process_resident_memory_bytes ",
 	)
 	asked()
