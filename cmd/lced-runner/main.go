@@ -66,7 +66,7 @@ func newRoot() *cobra.Command {
 	flags.BoolVar(&g.debug, "debug", debug, "log everything (RUNNER_DEBUG)")
 	flags.StringVarP(&g.logLevel, "log-level", "l", os.Getenv("LOG_LEVEL"), "debug, info, warn or error; beats the configuration (LOG_LEVEL)")
 	flags.StringVar(&g.logFormat, "log-format", os.Getenv("LOG_FORMAT"), "runner, text or json; beats the configuration (LOG_FORMAT)")
-	root.AddCommand(newRun(&g), newExec(&g), newLint(), newStatus(), newHealthCheck(), newVersion(), newHelper())
+	root.AddCommand(newRun(&g), newRunSingle(&g), newExec(&g), newLint(), newStatus(), newHealthCheck(), newVersion(), newHelper())
 	root.AddCommand(newRegister(&g), newVerify(&g), newUnregister(&g), newList(&g), newResetToken(&g), newDoctor(&g))
 	root.AddCommand(newServices()...)
 	return root

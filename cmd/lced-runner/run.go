@@ -52,6 +52,20 @@ func run(ctx context.Context, g *globals, flag, listen string) error {
 	if err != nil {
 		return err
 	}
+	return w.serve(ctx, serving{listen: cmp.Or(listen, w.current.ListenAddress), leave: w.current.LCED.Shutdown != "abort"})
+}
+
+// serving is in what run and run-single differ.
+type serving struct {
+	listen string        // address of metrics, health and status; empty: none
+	leave  bool          // SIGTERM leaves the running jobs to the next process
+	also   []os.Signal   // that end the process like SIGTERM
+	fixed  bool          // the configuration is not read again, nor written
+	ration runner.Ration // after which it ends by itself
+}
+
+// serve takes jobs with the configuration that was read, until a signal or the ration ends it.
+func (w *watcher) serve(ctx context.Context, how serving) error {
 	c, log, dir := w.current, w.log, filepath.Dir(w.file)
 	id, warning := config.SystemID(dir)
 	if warning != nil {
@@ -62,23 +76,25 @@ func run(ctx context.Context, g *globals, flag, listen string) error {
 		return err
 	}
 	defer unlock()
-	poll, stay, jobs, stop := lifetimes(ctx, stopping{leave: c.LCED.Shutdown != "abort", timeout: c.ShutdownTimeout, log: log})
+	poll, stay, jobs, stop := lifetimes(ctx, stopping{leave: how.leave, timeout: c.ShutdownTimeout, also: how.also, log: log})
 	defer stop()
 	o, err := runnerOptions(c, id, state, log)
 	if err != nil {
 		return err
 	}
-	o.ConfigFile = w.file
+	if o.Ration = how.ration; !how.fixed {
+		o.ConfigFile = w.file
+	}
 	w.board = status.New(status.Options{
 		Version: version, Revision: revision, SystemID: id, ConfigFile: w.file, StateDir: state, LogLines: w.output.lines,
 	})
 	o.Status = w.board
-	log.Info("starting", "version", version, "config", w.file, "system_id", id)
+	log.Info("starting", "version", version, "config", w.file, "state", state, "system_id", id)
 	r, err := runner.New(poll, o)
 	if err != nil {
 		return err
 	}
-	socket, tcp, err := w.listeners(state, cmp.Or(listen, c.ListenAddress))
+	socket, tcp, err := w.listeners(state, how.listen)
 	if err != nil {
 		return err
 	}
@@ -87,7 +103,9 @@ func run(ctx context.Context, g *globals, flag, listen string) error {
 	// Both end with the runner, not with its polling: a drain is when people look.
 	beside, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	wg.Go(func() { w.watch(beside) })
+	if !how.fixed {
+		wg.Go(func() { w.watch(beside) })
+	}
 	wg.Go(func() {
 		if err := status.Serve(beside, w.board, r.Kept, socket, tcp); err != nil {
 			log.Warn("the status could not be served", "error", err)

@@ -154,7 +154,6 @@ func TestGitLabsServices(t *testing.T) {
 	t.Parallel()
 	b := newBoard(t)
 	b.want(1, []string{"systemctl enable"}, "install", "--user", "gitlab-runner", "-d", "/home/gitlab-runner")
-	b.want(1, []string{"lced-runner exec"}, "run-single", "-u", b.url)
 	b.want(0, nil, "list")
 	if _, err := os.Stat(filepath.Dir(b.file)); !os.IsNotExist(err) {
 		t.Errorf("commands that only look have made %s", filepath.Dir(b.file))

@@ -10,14 +10,13 @@ import (
 // others of its that are not needed here. Each says what to do instead.
 func newServices() (commands []*cobra.Command) {
 	for name, instead := range map[string]string{
-		"install":    "copy deploy/lced-runner.service to /etc/systemd/system and run `systemctl enable --now lced-runner`",
-		"uninstall":  "run `systemctl disable --now lced-runner`",
-		"start":      "run `systemctl start lced-runner` or `docker compose up -d`",
-		"stop":       "run `systemctl stop lced-runner` or `docker compose stop`",
-		"run-single": "register the runner in a file of its own and use `lced-runner run --config`; `lced-runner exec` runs jobs without GitLab",
-		"wrapper":    "use systemd, or the restart policy of docker",
-		"fleeting":   "there are no autoscaled executors",
-		"restart":    "run `systemctl restart lced-runner` or `docker compose restart`",
+		"install":   "copy deploy/lced-runner.service to /etc/systemd/system and run `systemctl enable --now lced-runner`",
+		"uninstall": "run `systemctl disable --now lced-runner`",
+		"start":     "run `systemctl start lced-runner` or `docker compose up -d`",
+		"stop":      "run `systemctl stop lced-runner` or `docker compose stop`",
+		"wrapper":   "use systemd, or the restart policy of docker",
+		"fleeting":  "there are no autoscaled executors",
+		"restart":   "run `systemctl restart lced-runner` or `docker compose restart`",
 	} {
 		commands = append(commands, &cobra.Command{
 			Use: name, Hidden: true, Short: "Not a command of lced-runner",

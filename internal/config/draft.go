@@ -187,6 +187,14 @@ func (d *Draft) Runner(env func(string) string) (*Runner, []Warning, error) {
 	return &r, warnings, nil
 }
 
+// Config is a configuration of this one runner, as if it stood in a file of the directory dir.
+func (d *Draft) Config(dir string, env func(string) string) (*Config, []Warning, error) {
+	d.root.kind = Table
+	p := &problems{file: "the runner of the command line"}
+	root := &node{kind: Table, entries: []entry{{key: "runners", value: &node{kind: List, items: []*node{&d.root}}}}}
+	return p.config(root, env, func(p *problems, r *Runner, n *node) { surroundings(p, dir, r, n, env) })
+}
+
 // AddCacheVolume adds the volume /cache, as gitlab-runner's register does, unless there is one that ends so or disable_cache
 // is set.
 func (d *Draft) AddCacheVolume() {

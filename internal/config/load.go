@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 )
 
@@ -22,7 +23,7 @@ func Load(path string, env func(string) string) (*Config, []Warning, error) {
 	case err != nil:
 		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return parse(data, path, env, func(p *problems, r *Runner, n *node) { surroundings(p, r, n, env) })
+	return parse(data, path, env, func(p *problems, r *Runner, n *node) { surroundings(p, filepath.Dir(path), r, n, env) })
 }
 
 // read is the content of a file up to what Parse finds too large: a device has no end.
@@ -52,7 +53,12 @@ func parse(data []byte, file string, env func(string) string, look func(*problem
 	if len(data) > maxSize {
 		return nil, nil, &Error{File: file, Line: 1, Text: fmt.Sprintf("it has more than %d MiB, and a configuration has not", maxSize>>20)}
 	}
-	c := p.parse(bytes.TrimPrefix(data, []byte("\ufeff")), env, look) // editors on Windows put a byte order mark first
+	return p.config(p.tree(bytes.TrimPrefix(data, []byte("\ufeff"))), env, look) // editors on Windows put a byte order mark first
+}
+
+// config is what a whole file says, with what is wrong in it.
+func (p *problems) config(root *node, env func(string) string, look func(*problems, *Runner, *node)) (*Config, []Warning, error) {
+	c := decode(p, root, env, look)
 	if p.broken(0) != nil {
 		c = nil
 	}
@@ -60,8 +66,7 @@ func parse(data []byte, file string, env func(string) string, look func(*problem
 	return c, warnings, err
 }
 
-func (p *problems) parse(data []byte, env func(string) string, look func(*problems, *Runner, *node)) *Config {
-	root := p.tree(data)
+func decode(p *problems, root *node, env func(string) string, look func(*problems, *Runner, *node)) *Config {
 	if root == nil {
 		return nil
 	}

@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// surroundings completes a runner by files that it refers to.
-func surroundings(p *problems, r *Runner, n *node, env func(string) string) {
-	ca, cert, key := Certificates(filepath.Dir(p.file), r.URL, env)
+// surroundings completes a runner by files that it refers to. dir is that of the configuration.
+func surroundings(p *problems, dir string, r *Runner, n *node, env func(string) string) {
+	ca, cert, key := Certificates(dir, r.URL, env)
 	if r.TLSCAFile == "" {
 		r.TLSCAFile = ca
 	}

@@ -47,6 +47,7 @@ func newLife(r *Runner, e *entry, job *jobapi.Job, s *slot) *life {
 	}}
 	if s != nil { // without one it runs no more
 		l.status, l.reason = e.status.Begin(factsOf(job)), jobapi.ReasonRunnerSystemFailure
+		r.rations.runs(1)
 	}
 	return l
 }
@@ -117,6 +118,7 @@ func (l *life) lead(poll, stay, jobs context.Context) {
 func (l *life) free() {
 	l.slot.free()
 	l.status.End(l.reason)
+	l.rations.runs(-1)
 }
 
 // perform has the job obeyed. The executor's job is returned for its removal, even with an error.

@@ -40,6 +40,7 @@ type Options struct {
 	DockerAuth []byte                  // text of the runner user's ~/.docker/config.json; nil when there is none
 	Env        func(key string) string // for the docker client's own variables
 	Logger     *slog.Logger
+	Ration     Ration                          // after which it ends by itself
 	Status     *status.Board                   // is told what happens; nil for nobody
 	Live       func(job *jobapi.Job) io.Writer // takes a copy of each job's log; nil for none
 }
@@ -48,6 +49,7 @@ type Options struct {
 type Runner struct {
 	connections
 	slots   *slots
+	rations rations
 	journal *journal.Journal
 	stores  *stores
 	warm    *dind.Pool[*executor.Spare]
@@ -69,7 +71,7 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 	}
 	r := &Runner{
 		connections: connections{Options: o, engines: map[config.Engine]*executor.Engine{}, janitors: map[config.Engine]*janitor.Janitor{}},
-		slots:       newSlots(o.Config.Concurrent), journal: j, housed: map[config.Engine]bool{},
+		slots:       newSlots(o.Config.Concurrent), rations: rations{Ration: o.Ration}, journal: j, housed: map[config.Engine]bool{},
 		warm: dind.NewPool[*executor.Spare](),
 	}
 	r.known = r.knows
@@ -102,9 +104,10 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 	}
 	poll, stop := context.WithCancelCause(poll)
 	defer stop(nil)
+	r.rations.begin(stop)
 	learnt := make(chan error, 1)
 	wg.Go(func() { learnt <- r.learn(poll) })
-	r.feed(poll, stay, jobs, &wg)
+	r.feed(poll, stay, jobs, stop, &wg)
 	configured(r.Status, r.Config, r.pollers)
 	r.Status.Enter(status.Running)
 	r.Logger.Info("taking jobs", "runners", len(r.pollers), "concurrent", r.Config.Concurrent)
@@ -120,7 +123,7 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 			if len(r.pollers) > 0 {
 				begin() // the first runner of a configuration that had none
 			}
-			r.feed(poll, stay, jobs, &wg)
+			r.feed(poll, stay, jobs, stop, &wg)
 			configured(r.Status, c, r.pollers)
 			r.Logger.Info("the new configuration is in use", "runners", len(r.pollers), "concurrent", c.Concurrent)
 		case unfit = <-learnt:
@@ -131,15 +134,24 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 			if jobs.Err() == nil {
 				r.Status.Enter(status.Draining)
 			}
+			if why := context.Cause(poll); errors.Is(why, errEnough) || errors.Is(why, errIdle) {
+				r.Logger.Info("taking no more jobs", "reason", why)
+			}
 		}
 	}
 	wg.Wait()
+	clearUp(stay, jobs, r)
+	return unfit
+}
+
+// clearUp removes what is kept on the engine when the last job has ended, unless a next process is to come for jobs that go on.
+func clearUp(stay, jobs context.Context, r *Runner) {
 	if len(r.left) > 0 && jobs.Err() == nil {
 		standBy(jobs, r)
 	}
 	left, err := r.journal.Jobs()
 	if stay.Err() != nil && err == nil && len(left) > 0 {
-		return nil // a next process is to come for the jobs, and takes over what is kept ready as well
+		return // a next process is to come for the jobs, and takes over what is kept ready as well
 	}
 	if err := r.warm.Close(context.WithoutCancel(jobs)); err != nil {
 		r.Logger.Warn("could not remove every sidecar that was kept ready; the next start does", "error", err)
@@ -150,17 +162,19 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 		defer cancel()
 		r.sweep(bound, nil, func(*executor.Engine) []*executor.Spare { return nil })
 	}
-	return unfit
 }
 
-// feed starts the loops that ask for jobs, as many as each runner is to have and has not.
-func (r *Runner) feed(poll, stay, jobs context.Context, wg *sync.WaitGroup) {
+// feed starts the loops that ask for jobs, as many as each runner is to have and has not. stop ends polling.
+func (r *Runner) feed(poll, stay, jobs context.Context, stop func(why error), wg *sync.WaitGroup) {
 	r.keepHouse(poll, wg)
 	for _, p := range r.pollers {
 		p.token.Do(func() { wg.Go(func() { r.keepToken(poll, p) }) })
 		for range p.missing() {
 			wg.Go(func() {
 				r.poll(poll, p, func(e *entry, job *jobapi.Job, s *slot) {
+					if r.rations.took() {
+						stop(errEnough)
+					}
 					wg.Go(func() { r.runJob(poll, stay, jobs, e, job, s) })
 				})
 			})

@@ -40,6 +40,7 @@ type world struct {
 
 	program string                      // other than the usual build
 	wrapper []string                    // command that runs it
+	args    []string                    // in place of run
 	excused func(violation string) bool // what a test itself has caused; nil: nothing
 	env     []string
 
@@ -197,7 +198,11 @@ func (w *world) startRunner() {
 	if program == "" {
 		program = binary(w.t)
 	}
-	command := append(slices.Clone(w.wrapper), program, "run", "--config", filepath.Join(w.dir, "config.toml"))
+	args := w.args
+	if args == nil {
+		args = []string{"run"}
+	}
+	command := slices.Concat(w.wrapper, []string{program}, args, []string{"--config", filepath.Join(w.dir, "config.toml")})
 	w.runner = exec.Command(command[0], command[1:]...)
 	w.runner.Env = append(os.Environ(), w.env...)
 	w.begun = len(w.log.String())
