@@ -6,7 +6,6 @@ import (
 	"hash/crc32"
 	"os"
 	"slices"
-	"time"
 )
 
 // longestFarewell bounds what a process keeps in memory of a log that it brings to its end, in bytes.
@@ -27,16 +26,22 @@ func Farewell(t *Trace, format string, args ...any) (has Sum, rest []byte, err e
 	if err = errors.Join(err, file.Close()); err != nil {
 		return Sum{}, nil, fmt.Errorf("read spool file of the job log: %w", err)
 	}
-	if t.markers {
+	return has, append(rest, c.farewell(t.markers, fmt.Sprintf(format, args...))...), nil
+}
+
+// farewell is the end of a log that was cut: its sections are closed, and a line says why it ends.
+func (c *cut) farewell(markers bool, why string) []byte {
+	var end []byte
+	if markers && len(c.open) > 0 {
 		for _, name := range slices.Backward(c.open) {
 			own := newStamper(c.stamped(), runnerStream, 1)
-			rest = append(rest, own.piece(endMarker(name, time.Now()))...)
+			end = append(end, own.piece(endMarker(name, ending(c.begun[name])))...)
 		}
 	} else if !c.lineStart {
-		rest = append(rest, '\n')
+		end = append(end, '\n')
 	}
 	own := newStamper(c.stamped(), runnerStream, 1)
-	return has, own.write(rest, []byte(errorLine(fmt.Sprintf(format, args...)))), nil
+	return own.write(end, []byte(errorLine(why)))
 }
 
 // split describes the log before an offset, and returns what follows it, if not all then the beginning.

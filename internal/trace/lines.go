@@ -28,6 +28,10 @@ func startMarker(name string, at time.Time) string {
 	return fmt.Sprintf("section_start:%d:%s\r%s", at.Unix(), name, clearLine)
 }
 
+// ending is the present moment by the clock with which something began: a section that a jump of the clock ends before its
+// beginning, or years later, would show a nonsensical duration.
+func ending(begun time.Time) time.Time { return begun.Add(max(0, time.Since(begun))) }
+
 func endMarker(name string, at time.Time) string {
 	return fmt.Sprintf("section_end:%d:%s\r%s", at.Unix(), name, clearLine)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"time"
 	"unicode/utf8"
 )
@@ -50,7 +51,7 @@ func (t *Trace) Continue(name string) *Section {
 		return nil
 	}
 	t.queue.cut = nil
-	s := &Section{trace: t, name: name, used: c.used}
+	s := &Section{trace: t, name: name, begun: c.begun[name], used: c.used}
 	s.own = s.newStream(1)
 	s.segment.begun, s.segment.lineStart = true, t.queue.stamped || c.lineStart
 	t.open = append(t.open, s)
@@ -70,16 +71,17 @@ func (q *queue) settle(markers bool) {
 	between := &segment{}
 	q.push(between, true)
 	for _, name := range slices.Backward(c.open) {
-		q.marker(between, endMarker(name, time.Now()))
+		q.marker(between, endMarker(name, ending(c.begun[name])))
 	}
 	q.close(between)
 }
 
 // cut is how an earlier process left a log.
 type cut struct {
-	head      []byte          // beginning of the log
-	lineStart bool            // whether it ends with a whole line
-	open      []string        // sections that have begun and not ended, in order
+	head      []byte   // beginning of the log
+	lineStart bool     // whether it ends with a whole line
+	open      []string // sections that have begun and not ended, in order
+	begun     map[string]time.Time
 	section   string          // the last one of them that is the runner's own
 	used      map[uint8]int64 // how much of its streams is used up, in bytes by source
 	services  map[uint8]int64 // the same of the streams of services, which outlive sections
@@ -96,8 +98,8 @@ func (c *cut) stamped() bool {
 // read finds the whole records of the file, cuts off what follows them, and says how the log ends.
 func (s *spool) read() (*cut, error) {
 	c := &cut{
-		used: map[uint8]int64{}, services: map[uint8]int64{}, lineStart: true,
-		pattern: regexp.MustCompile(`section_(start|end):\d+:([a-zA-Z0-9_.-]+)(?:\[[^\]\n]*\])?\r$`),
+		used: map[uint8]int64{}, services: map[uint8]int64{}, begun: map[string]time.Time{}, lineStart: true,
+		pattern: regexp.MustCompile(`section_(start|end):(\d+):([a-zA-Z0-9_.-]+)(?:\[[^\]\n]*\])?\r$`),
 	}
 	size, err := s.file.Seek(0, io.SeekEnd)
 	if err != nil {
@@ -174,7 +176,9 @@ func (c *cut) markers(p []byte, own bool) {
 		}
 		if bytes.Contains(c.tail, []byte("section_")) {
 			if m := c.pattern.FindSubmatch(c.tail); m != nil {
-				c.marker(string(m[2]), string(m[1]) == "start", own)
+				c.marker(string(m[3]), string(m[1]) == "start", own)
+				seconds, _ := strconv.ParseInt(string(m[2]), 10, 64)
+				c.begun[string(m[3])] = time.Unix(seconds, 0)
 			}
 		}
 		c.tail = c.tail[:0]

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestResume(t *testing.T) {
@@ -72,5 +73,29 @@ func TestResumeNothing(t *testing.T) {
 	t.Parallel()
 	if _, err := Resume(Options{Path: filepath.Join(t.TempDir(), "none")}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestClockBeforeSection resumes a log whose section began in the future, as after a jump of the clock: it ends when it began,
+// not before.
+func TestClockBeforeSection(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "trace.log")
+	tr, err := Open(Options{Path: path, Sections: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Section("step_script", "title")
+	tr.mu.Lock()
+	tr.queue.marker(tr.queue.segments[0], startMarker("of_the_future", time.Unix(99999999999, 0)))
+	tr.mu.Unlock()
+	tr.Leave()
+	tr, err = Resume(Options{Path: path, Sections: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Remove()
+	if log := closeTrace(t, tr); !strings.Contains(log, "section_end:99999999999:of_the_future\r") {
+		t.Errorf("the log is %q", log)
 	}
 }

@@ -13,6 +13,7 @@ import (
 type Section struct {
 	trace *Trace
 	name  string
+	begun time.Time
 
 	mu      sync.Mutex
 	segment segment
@@ -43,7 +44,7 @@ func (s *Section) newStream(fd int) *stream {
 // Section opens a section. The name is one that GitLab accepts ([a-zA-Z0-9_.-]+) and dashboards know; the title is
 // what users see. Its start is now, even if earlier sections are still open and it is displayed later.
 func (t *Trace) Section(name, title string) *Section {
-	s := &Section{trace: t, name: name}
+	s := &Section{trace: t, name: name, begun: time.Now()}
 	s.own = s.newStream(1)
 	title = titleLine(t.secrets.hide(title))
 
@@ -57,7 +58,7 @@ func (t *Trace) Section(name, title string) *Section {
 	t.open = append(t.open, s)
 	t.queue.push(&s.segment, t.markers)
 	if t.markers {
-		t.queue.marker(&s.segment, startMarker(name, time.Now()))
+		t.queue.marker(&s.segment, startMarker(name, s.begun))
 	}
 	t.queue.line(&s.segment, title)
 	return s
@@ -158,7 +159,7 @@ func (s *Section) Close() error {
 		*w = stream{section: s} // a caller may keep the section long after its buffers are of use
 	}
 	if t.markers {
-		t.queue.marker(&s.segment, endMarker(s.name, time.Now()))
+		t.queue.marker(&s.segment, endMarker(s.name, ending(s.begun)))
 	}
 	t.queue.close(&s.segment)
 	t.open = slices.DeleteFunc(t.open, func(o *Section) bool { return o == s })

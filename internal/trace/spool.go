@@ -19,10 +19,13 @@ type spool struct {
 	live   io.Writer
 	sum    Sum
 	end    int64 // of the last whole record, in the file
+	room   int64 // up to there the disk has room for the file
 	index  []place
 	record []byte // being written; kept to be used again
 	frozen bool   // another process goes on with it
-	err    error
+
+	concluded bool // its last words were said
+	err       error
 }
 
 // mark says where the bytes of a record come from.
@@ -89,16 +92,30 @@ func (s *spool) append(p []byte, m mark) {
 	binary.LittleEndian.PutUint64(b[5:], uint64(m.raw))
 	s.record = append(b, p...)
 	binary.LittleEndian.PutUint32(s.record[13:], checksum(s.record))
-	if _, err := s.file.WriteAt(s.record, s.end); err != nil {
-		if len(p) > 0 {
-			s.err = fmt.Errorf("save job log (it ends after %d bytes): %w", s.sum.Size, err)
-		}
-		// Half a record is none. Where even this fails, whoever reads the file stops there.
-		_ = s.file.Truncate(s.end)
+	err := s.reserve(int64(len(s.record)) + lastWords)
+	if err == nil {
+		err = s.put()
+	}
+	switch {
+	case err == nil:
+		s.took(p)
+	case len(p) > 0:
+		s.err = fmt.Errorf("save job log (it ends after %d bytes): %w", s.sum.Size, err)
+	}
+	if err != nil {
 		return
 	}
-	s.took(p)
 	_, _ = s.live.Write(p)
+}
+
+// put writes the record to the file.
+func (s *spool) put() error {
+	_, err := s.file.WriteAt(s.record, s.end)
+	if err != nil {
+		// Half a record is none. Where even this fails, whoever reads the file stops there.
+		_ = s.file.Truncate(s.end)
+	}
+	return err
 }
 
 // took counts a record that is in the file.

@@ -112,7 +112,8 @@ func (t *Trace) Close() (Sum, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.queue.out.flush()
-	return t.spool.sum, t.spool.err
+	err := t.conclude()
+	return t.spool.sum, err
 }
 
 // Leave ends this process's part in the log: nothing that is written from now on, by Close either, reaches the spool. Resume
