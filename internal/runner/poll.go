@@ -68,13 +68,25 @@ func (e *entry) afterJob() time.Duration {
 // room is what must be left on the disk before a job is taken: some logs of the usual limit of 4 MiB, and the journal.
 const room = 16 << 20
 
+// ask has GitLab hand out a job. It outlives ctx by the answer that may be on its way.
+func (e *entry) ask(ctx context.Context, ask jobapi.Ask) (*jobapi.Job, error) {
+	begun := time.Now()
+	ctx, cancel := patient(ctx, func(context.Context) time.Duration { return max(0, answerTime-time.Since(begun)) })
+	defer cancel()
+	return e.api.Request(ctx, ask)
+}
+
+// answerTime is how long a request goes on that was begun just before the runner is stopped: its answer may hand out a job, of
+// which then nobody else knows. A longer one is held by GitLab, which answers such a one without a job.
+const answerTime = 2 * time.Second
+
 // request asks for a job, unless the board is not ready for one.
 func (r *Runner) request(ctx context.Context, e *entry, s *slot) (*jobapi.Job, error) {
 	defer e.status.Asks()()
 	if err := r.ready(ctx, e); err != nil {
 		return nil, err
 	}
-	job, err := e.api.Request(ctx, jobapi.Ask{Session: s.openTerminal(r.sessions), AtOnce: r.slots.scarce()})
+	job, err := e.ask(ctx, jobapi.Ask{Session: s.openTerminal(r.sessions), AtOnce: r.slots.scarce()})
 	if bad, ok := errors.AsType[*jobapi.BadPayloadError](err); ok && bad.ID != 0 && bad.Token != "" {
 		e.giveBack(ctx, bad.ID, bad.Token)
 	}
