@@ -93,12 +93,25 @@ func (e *Engine) await(ctx context.Context) error {
 	}
 }
 
+// patiently does something that may be done again. It is, when the engine is back, if that goes away meanwhile.
+func patiently[T any](ctx context.Context, e *Engine, do func() (T, error)) (T, error) {
+	for attempt := 1; ; attempt++ {
+		made, err := do()
+		if !away(err) || attempt == prepareAttempts || e.await(ctx) != nil {
+			return made, e.blame(err)
+		}
+	}
+}
+
 // killed reports whether somebody told the engine to end a container, as an engine does by itself when it stops. Nothing of
 // the kind is noted where a process of the script or the kernel ended it.
 func killed(ctx context.Context, docker *client.Client, id string) bool {
 	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, errSilent)
 	defer cancel()
-	now := time.Now()
+	now, err := containers{docker: docker}.then(ctx, time.Now())
+	if err != nil {
+		return false
+	}
 	until := fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond())
 	news := docker.Events(ctx, client.EventsListOptions{
 		Since: "0", Until: until, Filters: client.Filters{}.Add("container", id).Add("event", string(events.ActionKill)),
@@ -127,10 +140,11 @@ func pause(ctx context.Context, d time.Duration) error {
 type patience struct {
 	ping        time.Duration // until it says that it is there
 	watch, hung time.Duration
+	start       time.Duration // of a script behind its delivery
 	download    time.Duration // of a pull: without a byte from the registry
 	unpack      time.Duration // of a pull: while the engine works on what it has
 }
 
 func usualPatience() patience {
-	return patience{ping: pingTimeout, watch: watchInterval, hung: hungAfter, download: pullStalled, unpack: unpackStalled}
+	return patience{ping: pingTimeout, watch: watchInterval, hung: hungAfter, start: startPatience, download: pullStalled, unpack: unpackStalled}
 }

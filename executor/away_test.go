@@ -92,3 +92,44 @@ func TestStartErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestPatiently has an engine that goes away under something that may be done again.
+func TestPatiently(t *testing.T) {
+	t.Parallel()
+	e := fakeEngine(t, func(http.ResponseWriter, *http.Request) {})
+	for _, test := range []struct {
+		failures int
+		err      error
+		calls    int
+		blamed   bool
+	}{
+		{1, io.ErrUnexpectedEOF, 2, false},
+		{99, io.ErrUnexpectedEOF, prepareAttempts, true},
+		{99, errors.New("no such image"), 1, false},
+	} {
+		calls := 0
+		_, err := patiently(t.Context(), e, func() (bool, error) {
+			if calls++; calls > test.failures {
+				return true, nil
+			}
+			return false, test.err
+		})
+		_, blamed := errors.AsType[*EngineError](err)
+		if calls != test.calls || blamed != test.blamed || (err == nil) != (test.failures < test.calls) {
+			t.Errorf("%v, %d times: %d calls, then %v", test.err, test.failures, calls, err)
+		}
+	}
+}
+
+// TestEngineTime asks an engine whose clock is ten years behind when it was that something happened a minute ago.
+func TestEngineTime(t *testing.T) {
+	t.Parallel()
+	behind := time.Now().AddDate(-10, 0, 0)
+	e := fakeEngine(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"SystemTime":%q}`, behind.Format(time.RFC3339Nano))
+	})
+	got, err := e.containers.then(t.Context(), time.Now().Add(-time.Minute))
+	if off := got.Sub(behind); err != nil || off > -time.Minute || off < -30*time.Minute {
+		t.Errorf("%v, %v, which is %v from the engine's time", got, err, off)
+	}
+}

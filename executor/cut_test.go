@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -21,6 +23,9 @@ type cut struct {
 	after  int64 // bytes of the script that the engine gets
 	half   bool  // only the way to the engine ends; else the whole connection, as when the runner or the engine is killed
 	output bool  // instead: the whole connection ends at the first byte that the container prints
+
+	// Only the runner's end of the first connection ends: the container's stdin stays open, as when an engine restarts under it.
+	lost *atomic.Bool
 }
 
 // proxy stands before the engine and cuts every connection that attaches to a container.
@@ -96,7 +101,10 @@ func (c cut) relay(client, engine duplex) {
 			_, _ = io.CopyN(engine, request, c.after)
 			_ = engine.CloseWrite()
 			_, _ = io.Copy(io.Discard, request)
-		case attach && !c.output:
+		case attach && c.lost != nil && !c.lost.Swap(true):
+			_, _ = io.CopyN(engine, request, c.after)
+			client.Close()
+		case attach && c.lost == nil && !c.output:
 			_, _ = io.CopyN(engine, request, c.after)
 			end()
 		default:
@@ -185,6 +193,28 @@ func TestCutConnection(t *testing.T) {
 		})
 	}
 	if err := runs.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLostDelivery cuts the connection in the middle of the script, whose shell goes on to wait for the rest: it is ended, and
+// the script is delivered once more and runs once.
+func TestLostDelivery(t *testing.T) {
+	t.Parallel()
+	e, err := Connect(t.Context(), Connection{Host: cut{after: 40, lost: new(atomic.Bool)}.proxy(t, engineHost(t)), Owner: "s_cut"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	e.patience.start = time.Second
+	job := testJob(t, e, "echo hello >>/ran; [ $(wc -l </ran) = 1 ]\n")
+	if err := job.Run(t.Context(), t.Context()); err != nil {
+		t.Error(err)
+	}
+	if !hasFile(t, job, "/ran") {
+		t.Error("the script did not run")
+	}
+	if err := job.Remove(context.WithoutCancel(t.Context())); err != nil {
 		t.Error(err)
 	}
 }

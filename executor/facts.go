@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -45,6 +46,10 @@ type seen struct {
 // short containers of our own image: one in the host's network for the MTU, one on the default bridge for the resolvers
 // that containers get. command is the helper's command that prints them.
 func (e *Engine) Facts(ctx context.Context, ownImage string, command []string) (*Facts, error) {
+	return patiently(ctx, e, func() (*Facts, error) { return e.learn(ctx, ownImage, command) })
+}
+
+func (e *Engine) learn(ctx context.Context, ownImage string, command []string) (*Facts, error) {
 	info, err := e.docker.Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("ask the docker engine for its configuration: %w", err)
@@ -91,7 +96,11 @@ func (e *Engine) Facts(ctx context.Context, ownImage string, command []string) (
 
 func (s containers) look(ctx context.Context, image string, command []string, network string, into *seen) error {
 	out, err := s.once(ctx, image, command, network)
-	if err == nil {
+	switch {
+	case err != nil:
+	case len(out) == 0: // the engine ended the connection, or the container
+		err = io.ErrUnexpectedEOF
+	default:
 		err = json.Unmarshal(out, into)
 	}
 	if err != nil {

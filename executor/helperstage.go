@@ -4,7 +4,7 @@ import (
 	"context"
 )
 
-// stageAttempts bounds how often a stage begins because its engine went away.
+// stageAttempts bounds how often a stage, or the delivery of a script, begins because its engine went away.
 const stageAttempts = 3
 
 // helperStage runs one helper stage. One whose engine goes away, while its containers go on, has lost its input, which ends it, and

@@ -10,7 +10,7 @@ type ImageConfig struct {
 
 // LookAt gets an image onto the engine, as a job that uses it would, and tells what it says of itself.
 func LookAt(ctx context.Context, e *Engine, image Image) (*ImageConfig, error) {
-	r, err := e.images.resolve(ctx, image, discard{})
+	r, err := patiently(ctx, e, func() (resolved, error) { return e.images.resolve(ctx, image, discard{}) })
 	if err != nil {
 		return nil, err
 	}

@@ -29,13 +29,18 @@ func (c *counted) Write(p []byte) (int, error) {
 
 // rejoin gives what was not read yet of the container's output, from the engine's log, until the container's end.
 func (s *shell) rejoin(ctx context.Context, a *armed) error {
+	defer s.expectStart(ctx, a)()
+	lost, err := s.on.then(ctx, a.lost)
+	if err != nil {
+		return err
+	}
 	logs, err := s.on.docker.ContainerLogs(ctx, s.id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true, Timestamps: true})
 	if err != nil {
 		return fmt.Errorf("read the log of container %s: %w", s.name, err)
 	}
 	defer logs.Close()
-	out := &missed{counted: a.in[0], skip: s.read[0], lost: a.lost}
-	errw := &missed{counted: a.in[1], skip: s.read[1], lost: a.lost}
+	out := &missed{counted: a.in[0], skip: s.read[0], lost: lost}
+	errw := &missed{counted: a.in[1], skip: s.read[1], lost: lost}
 	if _, err := stdcopy.StdCopy(out, errw, logs); err != nil {
 		return fmt.Errorf("read the log of container %s: %w", s.name, err)
 	}
@@ -68,4 +73,21 @@ func (m *missed) Write(line []byte) (int, error) {
 		}
 	}
 	return len(line), nil
+}
+
+// then is a moment that this process knows, by the engine's clock: that may be another machine's, and either clock may have
+// been set meanwhile. Zero stays zero.
+func (s containers) then(ctx context.Context, moment time.Time) (time.Time, error) {
+	if moment.IsZero() {
+		return moment, nil
+	}
+	info, err := s.docker.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return moment, fmt.Errorf("ask the docker engine for its time: %w", err)
+	}
+	now, err := time.Parse(time.RFC3339Nano, info.Info.SystemTime)
+	if err != nil {
+		return moment, fmt.Errorf("the docker engine's time: %w", err)
+	}
+	return now.Add(-time.Since(moment)), nil
 }

@@ -76,7 +76,7 @@ func (j *Job) newShell(id string) *shell {
 	b := &j.plan.Build
 	return &shell{
 		on: j.engine.containers, id: id, name: b.Name, image: b.Image.Ref, nonce: j.state.Nonce,
-		gate: j.gate, nativeStop: b.NativeStop, begun: func() { j.save(func(s *State) { s.Started = true }) },
+		gate: j.gate, nativeStop: b.NativeStop, startIn: j.engine.patience.start, begun: func() { j.save(func(s *State) { s.Started = true }) },
 	}
 }
 

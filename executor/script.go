@@ -51,14 +51,15 @@ type marks struct {
 	mark    []byte // the byte 0x1e and the nonce
 	pending []byte // what may be the beginning of a line of ours
 	started bool
-	begun   func() // called when started becomes true, if it is set
+	begun   func()        // called when started becomes true, if it is set
+	seen    chan struct{} // closed then
 	ended   bool
 	code    int
 	over    chan struct{} // closed when ended is set
 }
 
 func newMarks(out io.Writer, nonce string) *marks {
-	return &marks{out: out, mark: append([]byte{0x1e}, nonce...), over: make(chan struct{})}
+	return &marks{out: out, mark: append([]byte{0x1e}, nonce...), seen: make(chan struct{}), over: make(chan struct{})}
 }
 
 func (m *marks) Write(p []byte) (int, error) {
@@ -113,7 +114,12 @@ func (m *marks) take(buf []byte) (used int, whole bool) {
 	case !found:
 		return 0, false
 	case text == "+":
-		if m.started = true; m.begun != nil {
+		if m.started {
+			break // an earlier process saw it
+		}
+		m.started = true
+		close(m.seen)
+		if m.begun != nil {
 			m.begun()
 		}
 	case strings.HasPrefix(text, "-"):

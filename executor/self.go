@@ -31,7 +31,9 @@ func (e *Engine) OwnImage(ctx context.Context, mountinfo, configured, release st
 	if name == "" {
 		name = release
 	}
-	r, err := e.images.resolve(ctx, Image{Ref: name, Policies: []string{"if-not-present"}}, discard{})
+	r, err := patiently(ctx, e, func() (resolved, error) {
+		return e.images.resolve(ctx, Image{Ref: name, Policies: []string{"if-not-present"}}, discard{})
+	})
 	if err != nil {
 		return "", fmt.Errorf("no image for the helper container: %w; run the runner from its own image, load that image into the engine, or set helper_image in [runners.docker]", err)
 	}

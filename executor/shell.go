@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -24,6 +25,9 @@ func (e *ExitError) Error() string { return fmt.Sprintf("exit code %d", e.Code) 
 // errNothingRan is wrapped by the error of a script of which the shell ran nothing: the step may be repeated.
 var errNothingRan = errors.New("the script did not start")
 
+// errUndelivered is an errNothingRan for which the engine is to blame.
+var errUndelivered = fmt.Errorf("%w: it was not delivered", errNothingRan)
+
 // termGrace is how long the processes of an interrupted script have after SIGTERM (docker-executor contract 1.5).
 const termGrace = 10 * time.Second
 
@@ -40,7 +44,8 @@ type shell struct {
 	read  [2]int64 // bytes of the container's stdout and stderr that were read so far
 	begun func()   // is told when the start line of a script was seen; nil = nobody wants to know
 
-	nativeStop bool // see Build.NativeStop
+	nativeStop bool          // see Build.NativeStop
+	startIn    time.Duration // see startPatience; 0 = as long as it takes
 }
 
 // armed is one start of the container.
@@ -50,9 +55,10 @@ type armed struct {
 	held   [2]*held // nil for a start of which another process has delivered the script
 	marks  *marks
 	stream *stream
-	clean  bool      // its output was read to an end
-	broken bool      // but for an interruption; what it ended with may be the engine's doing
-	lost   time.Time // since then its engine was away; zero = it was not
+	clean  bool        // its output was read to an end
+	broken bool        // but for an interruption; what it ended with may be the engine's doing
+	lost   time.Time   // since then its engine was away; zero = it was not
+	stuck  atomic.Bool // it was ended since its shell seemed to wait for a script that got lost
 }
 
 // before is how much of the container's output belongs to what ran before the next script.
@@ -163,6 +169,8 @@ func (s *shell) verdict(ctx context.Context, a *armed, stage string, code int64,
 		return &ExitError{Stage: stage, Code: m.code, OOMKilled: m.code == 137 && s.oomKilled(ctx)}
 	case !m.started && s.alien != nil:
 		return s.alien
+	case !m.started && a.stuck.Load():
+		return fmt.Errorf("%w: the engine was away, and the shell of container %s did not get the script", errUndelivered, s.name)
 	case !m.started && writeErr != nil:
 		return fmt.Errorf("%w: container %s ended with exit code %d before it took the script (%w)", errNothingRan, s.name, code, writeErr)
 	case !m.started:

@@ -152,5 +152,10 @@ func (j stages) script(ctx, stop context.Context, n int, script string, out [2]i
 			return err
 		}
 	}
-	return j.shell.run(ctx, stop, stage, script, out, hold)
+	for attempt := 1; ; attempt++ {
+		err := j.shell.run(ctx, stop, stage, script, out, hold)
+		if !errors.Is(err, errUndelivered) || attempt == stageAttempts {
+			return err
+		}
+	}
 }

@@ -188,6 +188,10 @@ func (r *Runner) learn(ctx context.Context) error {
 	for _, p := range r.pollers {
 		e, begun := p.entry(), time.Now()
 		own, facts, err := r.engineFacts(ctx, e)
+		if _, away := errors.AsType[*executor.EngineError](err); away {
+			e.log.Warn("the engine is not known yet; the first job asks it again", "error", err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("runner %s: %w", e.config.Name, err)
 		}
