@@ -25,7 +25,8 @@ type api struct{ board *board }
 type reply struct {
 	status int
 	header http.Header
-	body   any // nil: no body
+	body   any   // nil: no body
+	job    int64 // that it hands out, 0: none
 }
 
 func replyJSON(status int, body any) reply {
@@ -71,7 +72,7 @@ func (a *api) serve(endpoint Endpoint, answer func(*http.Request, []byte) reply)
 		}
 		out := answer(r, body)
 		if fault != nil && fault.Lose {
-			a.board.unheard(id)
+			a.board.unheard(id, out)
 			hangUp(w)
 			return
 		}
@@ -132,7 +133,9 @@ func (a *api) request(r *http.Request, body []byte) reply {
 		b.end(taken, StateFailed)
 		return replyJSON(http.StatusInternalServerError, message(err.Error()))
 	}
-	return replyJSON(http.StatusCreated, payload)
+	out := replyJSON(http.StatusCreated, payload)
+	out.job = taken.ID
+	return out
 }
 
 // hold keeps a request until a job becomes pending, as Workhorse does: it is answered without a job even then, and the job

@@ -87,12 +87,17 @@ func (b *board) nextFault(endpoint Endpoint, job int64) *Fault {
 	return nil
 }
 
-// unheard forgets that the runner was told where a job's log ends, since that answer was lost.
-func (b *board) unheard(job int64) {
+// unheard takes back what the lost answer to a call about a job, or for one, would have told the runner: where the log ends,
+// and that it has the job.
+func (b *board) unheard(job int64, lost reply) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if j, ok := b.jobs[job]; ok {
 		j.mismatches = 0
+	}
+	if j, ok := b.jobs[lost.job]; ok {
+		j.Unheard = true
+		b.notify()
 	}
 }
 

@@ -187,3 +187,25 @@ func TestListedReasons(t *testing.T) {
 		}
 	}
 }
+
+func TestUnheardJob(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{})
+	id, err := c.server.Enqueue(t.Context(), JobSpec{Job: ciyaml.Job{Script: []string{"x"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.server.Inject(Fault{Endpoint: EndpointRequest, Lose: true})
+	header := map[string]string{"Content-Type": "application/json"}
+	if out, err := c.send("POST", "/jobs/request", bytes.NewReader(mustJSON(t, identity(nil))), header); err == nil {
+		t.Errorf("answered %d, want a cut connection", out.status)
+	}
+	if job, _ := c.server.Job(id); job.State != StateRunning || !job.Unheard {
+		t.Errorf("the job is %s, unheard %v", job.State, job.Unheard)
+	}
+	other := c.lease(JobSpec{})
+	if job, _ := c.server.Job(other.id); job.Unheard {
+		t.Error("a job of which the runner heard is unheard")
+	}
+	c.wantViolations()
+}

@@ -40,6 +40,7 @@ type Job struct {
 	Bytesize  int64  // of the log, as told by the runner's latest update
 	Checksum  string // the same, for example crc32:00000000
 	TraceSize int    // bytes of the log that arrived
+	Unheard   bool   // the answer that handed it out was lost by a fault: no runner knows of it
 
 	Created    time.Time
 	HandedOut  time.Time // the answer of the job request; zero before, as the next two
