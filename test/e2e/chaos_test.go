@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -21,27 +22,42 @@ type chaos struct {
 	*world
 	dice    *rand.Rand
 	state   string  // of the runner, on a small disk of its own
+	synced  string  // holds what the runner notes of its synced files
 	nested  *nested // the engine, if it may be killed
 	revives bool    // its containers live through that
+	upSince time.Time
 
 	counts  map[string]int // of injections, by class
 	endings map[string]int // of jobs, by kind and ending
-	cut     map[int64]bool // jobs of rounds that were lossy
-	lossy   bool           // in this round something was injected that may cost a job, and its kind
+	jobs    map[int64]*chaosJob
+	drawn   []string // in this round
+	lossy   bool     // in this round something was injected that may cost a job, and its kind
+	down    bool     // in this round the runner was away for a while
 }
+
+// chaosJob is a job of a round.
+type chaosJob struct {
+	id   int64
+	kind chaosKind
+	kept string // beginning of the log that was on the disk after a power cut
+	cut  bool   // something may have cost it
+	down bool   // nobody may have spoken for it for a while
+}
+
+// chaosPatience is how long a job may take behind its round's last fault. It only ends a hang.
+const chaosPatience = 10 * time.Minute
 
 // chaosBoards are the boards on which TestChaos plays, each with faults of its own.
 func chaosBoards() map[string]func(t *testing.T) *chaos {
+	images := []string{"busybox:latest", "lced-runner:dev"}
 	return map[string]func(t *testing.T) *chaos{
 		"machine": func(t *testing.T) *chaos { return newChaos(t, nil) },
 		"live-restore": func(t *testing.T) *chaos {
-			c := newChaos(t, newNested(t, 900, []string{"busybox:latest", "lced-runner:dev"}, "--live-restore"))
+			c := newChaos(t, newNested(t, 900, images, "--live-restore"))
 			c.revives = true
 			return c
 		},
-		"restart": func(t *testing.T) *chaos {
-			return newChaos(t, newNested(t, 900, []string{"busybox:latest", "lced-runner:dev"}))
-		},
+		"restart": func(t *testing.T) *chaos { return newChaos(t, newNested(t, 900, images)) },
 	}
 }
 
@@ -50,14 +66,7 @@ func chaosBoards() map[string]func(t *testing.T) *chaos {
 // failed by the runner's own reason, with a part of its log that begins at the beginning.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	text := os.Getenv("LCED_CHAOS_TIME")
-	if text == "" {
-		t.Skip("LCED_CHAOS_TIME is not set; `make chaos` sets it")
-	}
-	span, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatalf("LCED_CHAOS_TIME: %v", err)
-	}
+	span := chaosTime(t)
 	seed := chaosSeed(t)
 	for n, name := range slices.Sorted(maps.Keys(chaosBoards())) {
 		t.Run(name, func(t *testing.T) {
@@ -70,6 +79,20 @@ func TestChaos(t *testing.T) {
 			}
 		})
 	}
+}
+
+// chaosTime is LCED_CHAOS_TIME; without it the test is skipped.
+func chaosTime(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("LCED_CHAOS_TIME")
+	if text == "" {
+		t.Skip("LCED_CHAOS_TIME is not set; `make chaos` sets it")
+	}
+	span, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("LCED_CHAOS_TIME: %v", err)
+	}
+	return span
 }
 
 // chaosSeed is LCED_SEED, or one that is new each time.
@@ -89,85 +112,153 @@ func chaosSeed(t *testing.T) uint64 {
 
 func newChaos(t *testing.T, n *nested) *chaos {
 	t.Helper()
-	state, err := os.MkdirTemp("/var/tmp", "chaos-state")
-	if err != nil {
-		t.Fatal(err)
+	c := &chaos{
+		world: prepareWorld(t, nil), state: smallDisk(t, 96), synced: t.TempDir(), nested: n,
+		counts: map[string]int{}, endings: map[string]int{}, jobs: map[int64]*chaosJob{},
 	}
-	if err := syscall.Mount("tmpfs", state, "tmpfs", 0, "size=96m"); err != nil {
-		t.Fatalf("make a small disk: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(syscall.Unmount(state, syscall.MNT_DETACH), os.Remove(state)); err != nil {
-			t.Error(err)
-		}
-	})
-	c := &chaos{world: prepareWorld(t, nil), state: state, nested: n, counts: map[string]int{}, endings: map[string]int{}, cut: map[int64]bool{}}
-	c.program = jumpingBinary(t)
-	c.excused = func(violation string) bool { // a log that is cut has sections without an end
-		var id int64
-		n, _ := fmt.Sscanf(violation, "job %d:", &id)
-		return n == 1 && c.cut[id] && strings.HasSuffix(violation, "has no end")
-	}
+	c.program, c.excused = chaosBinary(t), c.excuse
 	c.boot("first boot")
 	c.jump(0)
-	lced := fmt.Sprintf("  state_dir = %q\n  min_free_disk = \"1m\"\n  min_free_memory = \"1m\"\n", state)
-	config := strings.Replace(string(plainConfig), "[runners.dind]", "[runners.dind]\n    wait_timeout = \"2m\"", 1)
+	c.env = append(c.env, "LCED_TEST_SYNCED="+c.synced)
+	lced := fmt.Sprintf("  state_dir = %q\n  min_free_disk = \"1m\"\n  min_free_memory = \"1m\"\n", c.state)
+	config := strings.Replace(string(plainConfig), "[runners.dind]", "[runners.dind]\n    wait_timeout = \"5m\"", 1)
 	if n != nil {
 		c.on(n, lced, dockerConfig(config))
 	} else {
 		c.writeConfig(fmt.Sprintf("concurrent = 4\ncheck_interval = 1\nlog_level = \"debug\"\n[lced]\n%s\n[[runners]]\n  name = \"e2e\"\n  url = %q\n  token = %q\n  executor = \"docker\"\n  output_limit = 65536\n  [runners.docker]%s", lced, c.url, c.token, config))
 	}
-	c.startRunner()
-	c.awaitUp()
+	c.supervise()
 	return c
+}
+
+// smallDisk is a directory with room for that many MiB.
+func smallDisk(t *testing.T, mib int) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "chaos-state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", mib)); err != nil {
+		t.Fatalf("make a small disk: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(syscall.Unmount(dir, syscall.MNT_DETACH), os.Remove(dir)); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// excuse says which violations of the protocol the faults themselves have caused: a log that is cut may have a section
+// without an end, and a runner that is not there says nothing.
+func (c *chaos) excuse(violation string) bool {
+	var id int64
+	if n, _ := fmt.Sscanf(violation, "job %d:", &id); n != 1 || c.jobs[id] == nil {
+		return false
+	}
+	j := c.jobs[id]
+	return j.cut && strings.HasSuffix(violation, "has no end") || j.down && strings.Contains(violation, "no call for")
 }
 
 // round runs two or three jobs under a few faults and checks how they ended.
 func (c *chaos) round() {
 	c.t.Helper()
-	c.lossy = false
+	c.lossy, c.down, c.drawn = false, false, nil
 	begun := len(c.log.String())
-	var drawn []string
-	type running struct {
-		id   int64
-		kind chaosKind
-	}
-	var jobs []running
+	var jobs []*chaosJob
 	for range 2 + c.dice.IntN(2) {
 		kind := c.kinds()[c.dice.IntN(len(c.kinds()))]
-		drawn = append(drawn, kind.name)
-		jobs = append(jobs, running{c.submit(kind.spec), kind})
+		jobs = append(jobs, c.hand(kind))
 	}
 	faults := c.faults()
+	if c.dice.IntN(3) > 0 { // in most rounds nothing is an excuse
+		faults = slices.DeleteFunc(faults, func(f chaosFault) bool { return f.lossy })
+	}
 	for range 3 + c.dice.IntN(4) {
 		time.Sleep(time.Duration(c.dice.Int64N(int64(2 * time.Second))))
 		f := faults[c.dice.IntN(len(faults))]
-		drawn = append(drawn, f.class)
+		c.drawn = append(c.drawn, f.class)
 		c.counts[f.class]++
-		c.lossy = c.lossy || f.lossy
-		f.inject()
+		c.lossy, c.down = c.lossy || f.lossy, c.down || f.down
+		if more := f.inject(); more != nil {
+			jobs = append(jobs, more)
+		}
 	}
 	for _, j := range jobs {
-		job, log := c.await(j.id)
-		e := ending{job, log}
-		c.endings[strings.TrimSpace(j.kind.name+": "+job.State+" "+job.FailureReason)]++
-		c.cut[j.id] = c.lossy
-		c.judge(j.kind, e)
+		c.settle(j)
 	}
 	if c.t.Failed() {
 		text := c.log.String()[begun:]
-		c.t.Logf("the round: %v\nthe runner's log of it:\n%s", drawn, text[max(0, len(text)-20000):])
+		c.t.Logf("the round: %v\nthe runner's log of it:\n%s", c.drawn, text[max(0, len(text)-20000):])
 	}
 }
 
-// judge compares a job's ending with what its kind says.
-func (c *chaos) judge(kind chaosKind, e ending) {
+// hand gives a job to GitLab.
+func (c *chaos) hand(kind chaosKind) *chaosJob {
 	c.t.Helper()
+	j := &chaosJob{id: c.submit(kind.spec), kind: kind}
+	c.jobs[j.id] = j
+	c.drawn = append(c.drawn, fmt.Sprintf("job %d (%s)", j.id, kind.name))
+	return j
+}
+
+// settle waits for the end of a job and judges it.
+func (c *chaos) settle(j *chaosJob) {
+	c.t.Helper()
+	for late := time.Now().Add(chaosPatience); ; {
+		ctx, cancel := context.WithTimeoutCause(c.t.Context(), time.Second, errors.New("it has not ended yet"))
+		job, err := c.gitlab.Await(ctx, j.id, func(j coordinator.Job, _ []byte) bool { return j.Ended() || j.Unheard })
+		cancel()
+		lost := c.lostByProtocol(job)
+		switch {
+		case err == nil && !job.Unheard:
+			c.endings[strings.TrimSpace(j.kind.name+": "+job.State+" "+job.FailureReason)]++
+			j.cut, j.down = c.lossy, c.down
+			c.judge(j, ending{job, string(c.gitlab.Trace(j.id))})
+			return
+		case lost != "":
+			c.endings[lost]++
+			if log := c.gitlab.Trace(j.id); len(log) > 0 {
+				c.t.Errorf("job %d: %s, but it has a log:\n%s", j.id, lost, log)
+			}
+			j.down = true
+			c.gitlab.ForceCancel(j.id)
+			return
+		case time.Now().After(late):
+			_ = c.runner.Process.Signal(syscall.SIGABRT) // it tells where its goroutines are
+			c.waitExit()
+			c.t.Fatalf("job %d (%s) does not end; the round: %v\nlog of the job:\n%s\nlog of the runner:\n%s", j.id, j.kind.name, c.drawn, tail(string(c.gitlab.Trace(j.id))), c.log.String()[c.begun:])
+		}
+		c.keepUp()
+	}
+}
+
+// lostByProtocol says why no runner knows of a job that GitLab handed out; empty: one does, or may. Such a job is lost with
+// every runner: its answer did not arrive, or the process that got it was killed before it had written it down.
+func (c *chaos) lostByProtocol(job coordinator.Job) string {
+	switch {
+	case job.Unheard:
+		return "(the answer that handed it out was lost)"
+	case job.State != coordinator.StateRunning, len(c.exited) > 0, !job.HandedOut.Before(c.upSince), time.Since(c.upSince) < 10*time.Second, c.recorded(job.ID):
+		return ""
+	}
+	if again, _ := c.gitlab.Job(job.ID); again.State != coordinator.StateRunning { // its record went meanwhile, as it has ended
+		return ""
+	}
+	return "(handed out, and the runner killed before it had a record)"
+}
+
+// judge compares a job's ending with what its kind says.
+func (c *chaos) judge(j *chaosJob, e ending) {
+	c.t.Helper()
+	kind := j.kind
 	got, whole := kind.lines(e.log)
 	lost := e.State == coordinator.StateFailed && e.FailureReason == "runner_system_failure"
 	switch {
 	case got < 0:
 		c.t.Errorf("job %d (%s): its log is not that of its script:\n%s", e.ID, kind.name, tail(e.log))
+	case !strings.HasPrefix(e.log, j.kept):
+		c.t.Errorf("job %d (%s): after the power cut its disk had %d bytes of its log, which the %d bytes in GitLab do not begin with\nthe disk:\n%s\nGitLab:\n%s", e.ID, kind.name, len(j.kept), len(e.log), tail(j.kept), tail(e.log))
 	case c.lossy && lost: // and what there is of the log is in order
 	case e.State != kind.state || e.ExitCode != kind.code:
 		c.t.Errorf("job %d (%s) ended as %s, %s, exit code %d\n%s", e.ID, kind.name, e.State, e.FailureReason, e.ExitCode, tail(e.log))
@@ -185,9 +276,9 @@ func (c *chaos) report() {
 	total := 0
 	for _, class := range slices.Sorted(maps.Keys(c.counts)) {
 		total += c.counts[class]
-		c.t.Logf("CHAOS injected %-28s %d", class, c.counts[class])
+		c.t.Logf("CHAOS injected %-40s %d", class, c.counts[class])
 	}
-	c.t.Logf("CHAOS injected %-28s %d", "in all", total)
+	c.t.Logf("CHAOS injected %-40s %d", "in all", total)
 	for _, end := range slices.Sorted(maps.Keys(c.endings)) {
 		c.t.Logf("CHAOS ended %s %d", end, c.endings[end])
 	}

@@ -100,6 +100,13 @@ func (n *nested) signal(name string) {
 	n.outer("exec", n.container, "sh", "-c", "kill -"+name+" $(cat "+filepath.Join(n.dir, "pid")+")")
 }
 
+// end ends dockerd by a signal, waits for its end, and for the next one to answer.
+func (n *nested) end(name string) {
+	n.t.Helper()
+	n.outer("exec", n.container, "sh", "-c", "pid=$(cat "+filepath.Join(n.dir, "pid")+"); kill -"+name+" $pid; while kill -0 $pid 2>/dev/null; do sleep 0.05; done")
+	n.awaitUp()
+}
+
 // on lets the world's runner use the nested engine, with more of the configuration's [lced] and [[runners]].
 func (w *world) on(n *nested, lced string, config dockerConfig) {
 	w.t.Helper()
