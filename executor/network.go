@@ -29,6 +29,7 @@ func (n networks) create(ctx context.Context, spec *Network, labels map[string]s
 	if spec.IPv6 {
 		opts.EnableIPv6 = &spec.IPv6
 	}
+	n.dialAnew()
 	made, err := n.docker.NetworkCreate(ctx, spec.Name, opts)
 	switch {
 	case err == nil:
@@ -79,6 +80,7 @@ func (n networks) freeSubnets(ctx context.Context) (freed int, err error) {
 		if n.claims.holds(unused.Name) {
 			continue
 		}
+		n.dialAnew()
 		// What has endpoints the engine refuses to remove.
 		if _, removeErr := n.docker.NetworkRemove(ctx, unused.ID, client.NetworkRemoveOptions{}); removeErr == nil {
 			freed++
@@ -117,11 +119,17 @@ func (n networks) remove(ctx context.Context, name string) error {
 			_, _ = n.docker.NetworkDisconnect(ctx, name, client.NetworkDisconnectOptions{Container: endpoint.Name, Force: true})
 		}
 	}
+	n.dialAnew()
 	if _, err := n.docker.NetworkRemove(ctx, name, client.NetworkRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("remove network %s: %w", name, err)
 	}
 	return nil
 }
+
+// dialAnew lets the next call open a connection. An engine on its way out takes no new ones, but serves those that it has until
+// its very end, and a network that is changed then may be written down half: seen with 20.10, which afterwards crashed at each
+// start.
+func (n networks) dialAnew() { n.docker.Close() }
 
 // optionMTU is the bridge driver's option for the MTU of a network.
 const optionMTU = "com.docker.network.driver.mtu"
