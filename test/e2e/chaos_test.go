@@ -171,7 +171,7 @@ func (c *chaos) round() {
 		jobs = append(jobs, c.hand(kind))
 	}
 	faults := c.faults()
-	if c.dice.IntN(3) > 0 { // in most rounds nothing is an excuse
+	if c.dice.IntN(2) > 0 { // in every other round nothing is an excuse
 		faults = slices.DeleteFunc(faults, func(f chaosFault) bool { return f.lossy })
 	}
 	for range 3 + c.dice.IntN(4) {
