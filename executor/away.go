@@ -108,7 +108,7 @@ func patiently[T any](ctx context.Context, e *Engine, do func() (T, error)) (T, 
 func killed(ctx context.Context, docker *client.Client, id string) bool {
 	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, errSilent)
 	defer cancel()
-	now, err := containers{docker: docker}.then(ctx, time.Now())
+	now, err := onEngine(ctx, docker, time.Now())
 	if err != nil {
 		return false
 	}

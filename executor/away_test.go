@@ -128,7 +128,7 @@ func TestEngineTime(t *testing.T) {
 	e := fakeEngine(t, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"SystemTime":%q}`, behind.Format(time.RFC3339Nano))
 	})
-	got, err := e.containers.then(t.Context(), time.Now().Add(-time.Minute))
+	got, err := onEngine(t.Context(), e.docker, time.Now().Add(-time.Minute))
 	if off := got.Sub(behind); err != nil || off > -time.Minute || off < -30*time.Minute {
 		t.Errorf("%v, %v, which is %v from the engine's time", got, err, off)
 	}

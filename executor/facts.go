@@ -46,10 +46,10 @@ type seen struct {
 // short containers of our own image: one in the host's network for the MTU, one on the default bridge for the resolvers
 // that containers get. command is the helper's command that prints them.
 func (e *Engine) Facts(ctx context.Context, ownImage string, command []string) (*Facts, error) {
-	return patiently(ctx, e, func() (*Facts, error) { return e.learn(ctx, ownImage, command) })
+	return patiently(ctx, e, func() (*Facts, error) { return learn(ctx, e, ownImage, command) })
 }
 
-func (e *Engine) learn(ctx context.Context, ownImage string, command []string) (*Facts, error) {
+func learn(ctx context.Context, e *Engine, ownImage string, command []string) (*Facts, error) {
 	info, err := e.docker.Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("ask the docker engine for its configuration: %w", err)

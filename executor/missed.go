@@ -29,8 +29,8 @@ func (c *counted) Write(p []byte) (int, error) {
 
 // rejoin gives what was not read yet of the container's output, from the engine's log, until the container's end.
 func (s *shell) rejoin(ctx context.Context, a *armed) error {
-	defer s.expectStart(ctx, a)()
-	lost, err := s.on.then(ctx, a.lost)
+	defer expectStart(ctx, s, a)()
+	lost, err := onEngine(ctx, s.on.docker, a.lost)
 	if err != nil {
 		return err
 	}
@@ -75,13 +75,13 @@ func (m *missed) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// then is a moment that this process knows, by the engine's clock: that may be another machine's, and either clock may have
+// onEngine is a moment that this process knows, by the engine's clock: that may be another machine's, and either clock may have
 // been set meanwhile. Zero stays zero.
-func (s containers) then(ctx context.Context, moment time.Time) (time.Time, error) {
+func onEngine(ctx context.Context, docker *client.Client, moment time.Time) (time.Time, error) {
 	if moment.IsZero() {
 		return moment, nil
 	}
-	info, err := s.docker.Info(ctx, client.InfoOptions{})
+	info, err := docker.Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return moment, fmt.Errorf("ask the docker engine for its time: %w", err)
 	}

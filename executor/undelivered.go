@@ -12,7 +12,7 @@ const startPatience = 30 * time.Second
 // expectStart ends a container whose script does not begin although its output is read. Where an engine restarts under its
 // containers, the stdin of a shell stays open, and it waits for ever for a script that the engine had taken and not passed
 // on. Whatever came of a script by then, its start line will tell.
-func (s *shell) expectStart(ctx context.Context, a *armed) (stop func()) {
+func expectStart(ctx context.Context, s *shell, a *armed) (stop func()) {
 	if a.marks.started || s.startIn == 0 {
 		return func() {}
 	}

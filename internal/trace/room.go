@@ -35,7 +35,7 @@ func (s *spool) reserve(n int64) error {
 }
 
 // conclude ends a log of which the rest could not be saved: its sections are closed, and it says why it ends.
-func (t *Trace) conclude() error {
+func conclude(t *Trace) error {
 	s, failed := t.spool, t.spool.err
 	if failed == nil || s.frozen || s.concluded {
 		return failed

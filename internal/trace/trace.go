@@ -112,7 +112,7 @@ func (t *Trace) Close() (Sum, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.queue.out.flush()
-	err := t.conclude()
+	err := conclude(t)
 	return t.spool.sum, err
 }
 
