@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/rand"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,12 +18,15 @@ import (
 )
 
 // TestCompose starts the runner as the notes do: deploy/compose.yaml, a directory tree beside it, and a config.toml in
-// which only url and token were filled in. Then it is reloaded, drained, replaced and stopped as its README says.
+// which only url and token were filled in. Then it is reloaded, upgraded with a job running, drained, replaced and stopped as
+// the README says.
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	w := prepareWorld(t, nil)
 	top := t.TempDir()
-	copyFile(t, filepath.Join("..", "..", "deploy", "compose.yaml"), filepath.Join(top, "compose.yaml"))
+	file := filepath.Join(top, "compose.yaml")
+	copyFile(t, filepath.Join("..", "..", "deploy", "compose.yaml"), file)
+	upgrade := w.unnamedImage("lced-runner:dev")
 	w.moveTo(filepath.Join(top, "gitlab-runner-region", ".gitlab-runner"))
 	w.writeConfig(w.notesConfig("config-3.toml"))
 
@@ -68,20 +72,35 @@ func TestCompose(t *testing.T) {
 	compose("kill", "-s", "HUP", "gitlab-runner")
 	logs("the new configuration is in use")
 
-	// Drained with a job: it ends well before the container does, which then stays down.
-	long := w.submit(job("echo began", "sleep 5", "echo done"))
+	// Upgraded with a job, which goes on under the new image.
+	long := w.submit(job("echo began", "until [ -e /tmp/go ]; do sleep 0.2; done", "echo done"))
 	w.awaitLog(long, "\nbegan\n")
-	docker("update", "--restart=no", id)
-	docker("kill", "-s", "SIGQUIT", id)
-	if code := strings.TrimSpace(docker("wait", id)); code != "0" {
+	replace(t, file, "lced-runner:latest", upgrade)
+	compose("up", "-d")
+	second := strings.TrimSpace(compose("ps", "-q", "gitlab-runner"))
+	if second == id || w.inspect(second).Image != upgrade {
+		t.Errorf("container %s with image %s after %s", second, w.inspect(second).Image, id)
+	}
+	logs("taking jobs")
+
+	// Drained with the same job: it ends well before the container does, which then stays down.
+	docker("update", "--restart=no", second)
+	docker("kill", "-s", "SIGQUIT", second)
+	logs("waiting for the running ones")
+	for _, one := range w.runningContainers(long) {
+		if strings.HasSuffix(one, "-build") {
+			docker("exec", one, "touch", "/tmp/go")
+		}
+	}
+	if code := strings.TrimSpace(docker("wait", second)); code != "0" {
 		t.Errorf("the drained runner's exit code is %s", code)
 	}
 	j, log = w.await(long)
-	wantSuccess(t, j, log, "\ndone\n")
+	wantSuccess(t, j, log, "\nbegan\n", "\ndone\n")
 
 	compose("up", "-d", "--force-recreate")
 	next := strings.TrimSpace(compose("ps", "-q", "gitlab-runner"))
-	if next == id {
+	if next == second {
 		t.Error("the container was not replaced")
 	}
 	j, log = w.run(job("true"))
@@ -214,6 +233,21 @@ func command(t *testing.T, dir, name string, args ...string) string {
 		t.Fatalf("%s %s: %v\n%s%s", filepath.Base(name), strings.Join(args, " "), err, out, &errs)
 	}
 	return string(out)
+}
+
+// replace changes a text in a file, where it must be.
+func replace(t *testing.T, file, old, now string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err == nil && !strings.Contains(string(text), old) {
+		err = fmt.Errorf("%s has no %q", file, old)
+	}
+	if err == nil {
+		err = os.WriteFile(file, []byte(strings.Replace(string(text), old, now, 1)), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func copyFile(t *testing.T, from, to string) {
