@@ -30,6 +30,8 @@ func TestDiagnose(t *testing.T) {
 		{`[rootlesskit:parent] error: failed to setup UID/GID map: newuidmap 61 [0 1000 1 1 100000 65536] failed: newuidmap: write to uid_map failed: Operation not permitted`, "user namespaces"},
 		{`[rootlesskit:parent] error: failed to setup network &{logWriter:0xc000192020 binary:slirp4netns mtu:1500}: setting up tap tap0: executing [[nsenter -t 61 -n -m -U --preserve-credentials ip tuntap add name tap0 mode tap]]: exit status 1`, "chmod 0666 /dev/net/tun"},
 		{`[rootlesskit:child ] error: failed to share mount point: /: permission denied`, "privileged = true"},
+		{`failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: unable to apply cgroup configuration: mkdir /sys/fs/cgroup/cpuset/docker: permission denied: unknown`, "cgroup v2"},
+		{`error: attempting to run rootless dockerd but need writable HOME (/home/rootless) and XDG_RUNTIME_DIR (/run/user/1000) for user 1000`, "userns-remap"},
 		{`exec /usr/local/bin/dockerd-entrypoint.sh: exec format error`, "processor architecture"},
 		{`image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8)`, "processor architecture"},
 		{`mkdir /var/lib/docker/tmp: no space left on device`, "disk is full"},

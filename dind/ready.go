@@ -57,12 +57,3 @@ func ReadyProbe(kind, dataRoot string) []string {
 // ReadyText is part of the lines with which dockerd tells that it answers, for images without a docker command. It writes
 // them after its initialisation, in text or JSON and on level info, one for each listener.
 const ReadyText = "API listen on "
-
-// giveBackScript gives a directory's files to the directory's owner.
-const giveBackScript = `owner=$(stat -c %u "$1")
-[ "$owner" = 0 ] || find "$1" -xdev ! -user "$owner" -exec chown -h "$owner" {} +`
-
-// GiveBack is the command to run in a sidecar on an engine that remaps users, when the job's scripts are over: what it and its
-// containers made in a directory that it shares with the job belongs to users whom the job's own containers do not have, so
-// that nobody there could read, or remove, all of it.
-func GiveBack(dir string) []string { return []string{"sh", "-c", giveBackScript, "sh", dir} }

@@ -74,6 +74,7 @@ type Look struct {
 func (x Examiner) Look(ctx context.Context, image string, command []string, l Look) ([]byte, error) {
 	return runOnce(ctx, x.engine.containers, image, command, &container.HostConfig{
 		Privileged: l.Privileged, NetworkMode: container.NetworkMode(l.Network), Binds: l.Binds, LogConfig: logConfig(),
+		UsernsMode: usersOf(l.Privileged, l.Network),
 	})
 }
 

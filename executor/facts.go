@@ -111,7 +111,7 @@ func (s containers) look(ctx context.Context, image string, command []string, ne
 
 // once runs a command in a short container of our own image and returns its stdout.
 func (s containers) once(ctx context.Context, image string, command []string, network string, binds ...string) ([]byte, error) {
-	return runOnce(ctx, s, image, command, &container.HostConfig{NetworkMode: container.NetworkMode(network), UsernsMode: usersOn(network), Binds: binds, LogConfig: logConfig()})
+	return runOnce(ctx, s, image, command, &container.HostConfig{NetworkMode: container.NetworkMode(network), UsernsMode: usersOf(false, network), Binds: binds, LogConfig: logConfig()})
 }
 
 // runOnce is once for a container that is not an ordinary one.
@@ -171,10 +171,10 @@ func goArch(machine string) string {
 	return machine
 }
 
-// usersOn are a container's users by its network: an engine that remaps them shares the host's only with one that has the
+// usersOf are a container's users: an engine that remaps them gives privileges, and the host's network, only to one that has the
 // host's users.
-func usersOn(network string) container.UsernsMode {
-	if network == "host" {
+func usersOf(privileged bool, network string) container.UsernsMode {
+	if privileged || network == "host" {
 		return "host"
 	}
 	return ""

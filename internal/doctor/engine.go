@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -26,13 +27,28 @@ func (d *doctor) about(ctx context.Context, x executor.Examiner, where config.En
 	d.cgroups(a)
 	switch {
 	case a.Rootless:
-		d.warn("namespaces", "for docker-in-docker, run dockerd as root: a daemon without root cannot give a sidecar what it needs", "the engine runs without root (rootless)")
+		d.rootless(a)
 	case a.Remaps:
-		d.warn("namespaces", `set userns_mode = "host" in [runners.docker], which privileged containers need there, or switch userns-remap off`, "the engine gives containers other users (userns-remap)")
+		d.ok("namespaces", "the engine gives containers other users than the host's (userns-remap); sidecars get the host's")
 	default:
 		d.ok("namespaces", "the engine has root and does not remap users")
 	}
 	return a
+}
+
+// rootless tells what an engine without root is good for: from Linux 5.11 on a user namespace may mount overlay.
+func (d *reporter) rootless(a *executor.About) {
+	const check = "namespaces"
+	var major, minor int
+	if n, _ := fmt.Sscanf(a.Kernel, "%d.%d", &major, &minor); n == 2 && (major < 5 || major == 5 && minor < 11) {
+		d.warn(check, "for docker-in-docker, run dockerd as root, or a kernel from 5.11 on", "the engine runs without root (rootless), and kernel %s lets it mount no overlay, so sidecars may not start", a.Kernel)
+		return
+	}
+	if a.CgroupVersion == "1" {
+		d.warn(check, "for docker-in-docker, boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), or run dockerd as root", "the engine runs without root (rootless) on cgroup v1, which it does not have for itself: sidecars start, but can start no container")
+		return
+	}
+	d.ok(check, "the engine runs without root (rootless); a sidecar on it cannot load netfilter modules, so the host has to have them")
 }
 
 func older(major string, than int) bool {

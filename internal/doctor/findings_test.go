@@ -27,6 +27,9 @@ func TestFindings(t *testing.T) {
 		"devicemapper":     {func(r *reporter) { r.storage(&executor.About{Storage: "devicemapper"}) }, Warn, []string{"overlay2"}},
 		"cgroups 2":        {func(r *reporter) { r.cgroups(&executor.About{CgroupVersion: "2", CgroupDriver: "systemd"}) }, OK, []string{"version 2"}},
 		"cgroups 1":        {func(r *reporter) { r.cgroups(&executor.About{CgroupVersion: "1"}) }, Warn, []string{"unified"}},
+		"rootless":         {func(r *reporter) { r.rootless(&executor.About{Kernel: "6.1.0-13", CgroupVersion: "2"}) }, OK, []string{"netfilter"}},
+		"rootless, old":    {func(r *reporter) { r.rootless(&executor.About{Kernel: "5.10.1", CgroupVersion: "2"}) }, Warn, []string{"5.10.1"}},
+		"rootless, v1":     {func(r *reporter) { r.rootless(&executor.About{Kernel: "6.1", CgroupVersion: "1"}) }, Warn, []string{"can start no container"}},
 		"no memory limits": {func(r *reporter) { r.cgroups(&executor.About{CgroupVersion: "2", Warnings: noMemory}) }, Warn, []string{"cgroup_enable=memory"}},
 		"little memory": {func(r *reporter) {
 			r.memory(&helper.Sight{MemoryAvailable: 100 << 20}, &executor.About{Memory: 1 << 30})

@@ -148,11 +148,11 @@ func Compile(in Input) (*Compiled, error) {
 		return nil, err
 	}
 	makeSteps(c, p)
-	keepHostUsers(c, p, sidecars)
-	p.PrepareTimeout = limitOf(c, "prepare_timeout", c.Runner.PrepareTimeout)
-	if p.KeepAnonymous = c.Runner.Docker.VolumeKeep; p.KeepAnonymous {
-		c.warn("volume_keep of [runners.docker] is set: the volumes of the images of this job stay on the engine")
+	if err := keepHostUsers(c, p, sidecars); err != nil {
+		return nil, err
 	}
+	p.PrepareTimeout = limitOf(c, "prepare_timeout", c.Runner.PrepareTimeout)
+	p.KeepAnonymous = keepsAnonymous(c)
 	p.Notes = sidecars.notes()
 	spare, err := makeSpare(c, p, sidecars)
 	return &Compiled{

@@ -30,7 +30,7 @@ func makeSpare(c *compiler, p *executor.Plan, s *sidecars) (*executor.Plan, erro
 		return nil, nil
 	}
 	index := slices.IndexFunc(p.Services, func(svc executor.Service) bool { return svc.Title == sidecarOf(s).Image && svc.Ready.Must })
-	if index < 0 || len(s.setup.Sidecars) != 1 || p.Network == nil || len(p.Services[index].Entrypoint) > 0 || p.Services[index].Prepare != nil {
+	if index < 0 || len(s.setup.Sidecars) != 1 || p.Network == nil || len(sidecarOf(s).Entrypoint) > 0 || p.Services[index].Prepare != nil {
 		return nil, nil
 	}
 	spare := &executor.Plan{Name: p.Name, Labels: spareLabels(c, p.Labels), OwnImage: p.OwnImage, Network: p.Network, Volumes: p.Volumes}

@@ -1,15 +1,18 @@
 package plan
 
 import (
+	"slices"
+
 	"lced-runner/dind"
 	"lced-runner/executor"
 )
 
 // keepHostUsers makes a plan for an engine that remaps users. A container that is privileged, or on the host's network, has to
-// have the host's users there; what sidecars leave in the checkout is then given to the users of the job's other containers.
-func keepHostUsers(c *compiler, p *executor.Plan, s *sidecars) {
+// have the host's users there. A sidecar is then started by way of what makes its image fit for them, for which its entrypoint
+// has to be known, and what it leaves in the checkout is given to the users of the job's other containers.
+func keepHostUsers(c *compiler, p *executor.Plan, s *sidecars) error {
 	if !c.Facts.Remaps {
-		return
+		return nil
 	}
 	host := func(container *executor.Container) {
 		if container.Privileged || container.Mode == "host" {
@@ -21,9 +24,21 @@ func keepHostUsers(c *compiler, p *executor.Plan, s *sidecars) {
 		host(&p.Helper.Container)
 	}
 	for i := range p.Services {
-		host(&p.Services[i].Container)
-		if s.any() && p.Services[i].Privileged && p.Services[i].Ready.Must {
-			p.Services[i].Finish = dind.GiveBack(c.dirs.builds)
+		svc := &p.Services[i]
+		host(&svc.Container)
+		if !s.any() || !svc.Privileged || !svc.Ready.Must {
+			continue
 		}
+		entrypoint := svc.Entrypoint
+		if len(entrypoint) == 0 {
+			seen, known := c.Images[svc.Image.Ref]
+			if !known {
+				return &UnknownImageError{Image: svc.Image}
+			}
+			entrypoint = seen.Entrypoint
+		}
+		svc.Entrypoint = dind.OwnMount(slices.DeleteFunc(slices.Clone(entrypoint), func(word string) bool { return word == "" }))
+		svc.Finish = dind.GiveBack(c.dirs.builds)
 	}
+	return nil
 }

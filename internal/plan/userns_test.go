@@ -1,8 +1,10 @@
 package plan
 
 import (
+	"errors"
 	"testing"
 
+	"lced-runner/executor"
 	"lced-runner/internal/config"
 	"lced-runner/jobapi"
 )
@@ -18,6 +20,14 @@ func TestRemappedUsers(t *testing.T) {
 		in.Runner, in.Facts.Remaps = &runner, remaps
 		in.Job.Image.Name, in.Job.Steps = "docker:latest", []jobapi.Step{{Name: "script", Script: []string{"true"}}}
 		in.Job.Services = []jobapi.Image{{Name: "redis"}}
+		if remaps {
+			_, err := Compile(in)
+			unknown, ok := errors.AsType[*UnknownImageError](err)
+			if !ok {
+				t.Fatalf("%v, want a question about the sidecar's image", err)
+			}
+			in.Images = map[string]executor.ImageConfig{unknown.Image.Ref: {Entrypoint: []string{"/own.sh"}}}
+		}
 		c, err := Compile(in)
 		if err != nil {
 			t.Fatal(err)
@@ -29,6 +39,9 @@ func TestRemappedUsers(t *testing.T) {
 		}
 		if sidecar.Options.UsernsMode != want || remaps != (len(sidecar.Finish) > 0) {
 			t.Errorf("remapping %v: the sidecar has users of %q and ends with %q", remaps, sidecar.Options.UsernsMode, sidecar.Finish)
+		}
+		if remaps != (len(sidecar.Entrypoint) > 1 && sidecar.Entrypoint[len(sidecar.Entrypoint)-1] == "/own.sh") {
+			t.Errorf("remapping %v: the sidecar's entrypoint is %q", remaps, sidecar.Entrypoint)
 		}
 		if c.Plan.Build.Options.UsernsMode != "" || redis.Options.UsernsMode != "" || redis.Finish != nil {
 			t.Errorf("remapping %v: build container and service have users of %q and %q", remaps, c.Plan.Build.Options.UsernsMode, redis.Options.UsernsMode)

@@ -155,3 +155,11 @@ func isProtected(job *jobapi.Job) bool {
 	}
 	return false
 }
+
+// keepsAnonymous reports whether the volumes that the job's images ask for outlive it, and warns.
+func keepsAnonymous(c *compiler) bool {
+	if c.Runner.Docker.VolumeKeep {
+		c.warn("volume_keep of [runners.docker] is set: the volumes of the images of this job stay on the engine")
+	}
+	return c.Runner.Docker.VolumeKeep
+}

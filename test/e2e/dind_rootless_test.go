@@ -11,12 +11,8 @@ import (
 // authorities of registries are known to it, and what it stores is there for the next job.
 func TestDindRootless(t *testing.T) {
 	t.Parallel()
-	if tun, err := os.Stat("/dev/net/tun"); err != nil || tun.Mode().Perm() != 0o666 {
-		required(t, "not every user may open /dev/net/tun: test/engine/start.sh, or udev, makes it so")
-	}
-	w := prepareWorld(t, map[string]string{
-		"hello.txt": "hello from the checkout\n", "busybox": staticBusybox(t), "Dockerfile": "FROM scratch\nCOPY busybox /\nRUN [\"/busybox\", \"touch\", \"/made\"]\n",
-	})
+	requireTun(t)
+	w := prepareWorld(t, filesToBuild(t))
 	registry := w.startRegistry("http://" + w.mirror())
 	w.configure("\n    volumes = [\"/runner/services/docker\"]" + storageConfig)
 	seen := w.watchServices()
@@ -56,5 +52,13 @@ func TestDindRootless(t *testing.T) {
 		if s := sidecarOf(t, services, e.ID); said(t, e.log, "daemon=") != s.host() {
 			t.Errorf("docker is not the sidecar %s:\n%s", s.host(), e.log)
 		}
+	}
+}
+
+// requireTun ends a test where a daemon without root cannot have a network.
+func requireTun(t *testing.T) {
+	t.Helper()
+	if tun, err := os.Stat("/dev/net/tun"); err != nil || tun.Mode().Perm() != 0o666 {
+		required(t, "not every user may open /dev/net/tun: test/engine/start.sh, or udev, makes it so")
 	}
 }

@@ -55,18 +55,24 @@ done`
 			t.Logf("the end of the nested engine's log:\n%s", log[max(0, len(log)-8000):])
 		}
 	})
+	n.meet(images)
+	return n
+}
+
+// meet waits until the engine answers, and gives it images of the machine's.
+func (n *nested) meet(images []string) {
+	n.t.Helper()
 	docker, err := client.New(client.WithHost("unix://" + n.socket()))
 	if err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
-	t.Cleanup(func() { docker.Close() })
+	n.t.Cleanup(func() { docker.Close() })
 	n.docker = docker
 	n.awaitUp()
 	save := exec.Command("sh", "-c", "docker save "+strings.Join(images, " ")+" | docker -H unix://"+n.socket()+" load")
 	if out, err := save.CombinedOutput(); err != nil {
-		t.Fatalf("load images into the nested engine: %v\n%s", err, out)
+		n.t.Fatalf("load images into the nested engine: %v\n%s", err, out)
 	}
-	return n
 }
 
 func (n *nested) socket() string { return filepath.Join(n.dir, "docker.sock") }
