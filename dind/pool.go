@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Spare is a sidecar that was started before a job needs it.
+// Spare is a sidecar, or another container of a job's, that was started before a job needs it.
 type Spare interface {
 	// Remove ends it, with all that was made for it.
 	Remove(ctx context.Context) error
@@ -25,6 +25,7 @@ type Wanted struct {
 type Room struct {
 	Limit int                                 // of one runner
 	Free  func(context.Context) (bool, error) // whether the machine has memory for one more
+	For   time.Duration                       // how long one is kept; 0 = until it is used
 }
 
 // Pool keeps spares ready: at most one for each place, started after a job of that place and from what that job asked for,
@@ -41,6 +42,7 @@ type Pool[S Spare] struct {
 type kept[S Spare] struct {
 	Wanted
 	since   time.Time
+	keep    time.Duration // for so long; 0 = until it is used
 	started chan struct{} // closed when spare and err are set
 	spare   S
 	err     error
@@ -90,7 +92,7 @@ func (p *Pool[S]) Keep(ctx context.Context, want Wanted, room Room, start func(c
 	if err := p.makeRoom(ctx, want, room); err != nil {
 		return err
 	}
-	k := &kept[S]{Wanted: want, since: time.Now(), started: make(chan struct{})}
+	k := &kept[S]{Wanted: want, since: time.Now(), keep: room.For, started: make(chan struct{})}
 	p.mu.Lock()
 	if p.closed || room.Limit == 0 || p.busy[want.Place] > 0 || p.kept[want.Place] != nil || p.count(want.Runner) >= room.Limit {
 		p.mu.Unlock()
@@ -102,13 +104,13 @@ func (p *Pool[S]) Keep(ctx context.Context, want Wanted, room Room, start func(c
 	close(k.started)
 	if k.err != nil {
 		p.forget(k)
-		return fmt.Errorf("start a sidecar for the next job: %w", k.err)
+		return fmt.Errorf("keep a container for the next job: %w", k.err)
 	}
 	return nil
 }
 
 // errNoMemory ends a Keep.
-var errNoMemory = errors.New("the machine has too little free memory to keep a sidecar ready")
+var errNoMemory = errors.New("the machine has too little free memory to keep a container ready")
 
 func (p *Pool[S]) makeRoom(ctx context.Context, want Wanted, room Room) error {
 	for p.crowded(want, room.Limit) {
@@ -190,16 +192,34 @@ func (p *Pool[S]) forget(k *kept[S]) {
 }
 
 // Adopt takes over a spare that an earlier process has started, unless the place has one or the runner enough; adopted tells.
-func (p *Pool[S]) Adopt(want Wanted, since time.Time, limit int, spare S) (adopted bool) {
+func (p *Pool[S]) Adopt(want Wanted, since time.Time, room Room, spare S) (adopted bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.kept[want.Place] != nil || p.count(want.Runner) >= limit {
+	if p.closed || p.kept[want.Place] != nil || p.count(want.Runner) >= room.Limit {
 		return false
 	}
-	k := &kept[S]{Wanted: want, since: since, started: make(chan struct{}), spare: spare}
+	k := &kept[S]{Wanted: want, since: since, keep: room.For, started: make(chan struct{}), spare: spare}
 	close(k.started)
 	p.kept[want.Place] = k
 	return true
+}
+
+// Expire removes what nobody has used in time.
+func (p *Pool[S]) Expire(ctx context.Context) error {
+	p.mu.Lock()
+	var old []S
+	for place, k := range p.kept {
+		if k.ready() && k.keep > 0 && time.Since(k.since) > k.keep {
+			old = append(old, k.spare)
+			delete(p.kept, place)
+		}
+	}
+	p.mu.Unlock()
+	var errs []error
+	for _, spare := range old {
+		errs = append(errs, spare.Remove(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 // Close removes all that is kept, and keeps nothing any more.

@@ -94,7 +94,7 @@ func TestPool(t *testing.T) {
 		p.Release("b")
 		keepAt(t, p, e, "r", "d", roomFor(0)) // the configuration wants none any more
 		e.want(t, "x", "b")
-		if !p.Adopt(Wanted{Runner: "r", Place: "a"}, time.Now(), 1, spareOf{e, "b"}) || p.Adopt(Wanted{Runner: "r", Place: "e"}, time.Now(), 1, spareOf{e, "?"}) {
+		if !p.Adopt(Wanted{Runner: "r", Place: "a"}, time.Now(), roomFor(1), spareOf{e, "b"}) || p.Adopt(Wanted{Runner: "r", Place: "e"}, time.Now(), roomFor(1), spareOf{e, "?"}) {
 			t.Error("one may be adopted, and one only")
 		}
 		if err := p.Close(t.Context()); err != nil {
@@ -141,6 +141,34 @@ func TestPoolWaits(t *testing.T) {
 		p.Release("a")
 		keepAt(t, p, e, "r", "a", roomFor(1)) // the failure is forgotten
 		e.want(t, "a", "a")
+	})
+}
+
+// TestPoolExpires: what nobody has used in time goes, and nothing else does.
+func TestPoolExpires(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, p := &engineOfSpares{}, NewPool[spareOf]()
+		short := roomFor(9)
+		short.For = time.Minute
+		keepAt(t, p, e, "r", "old", short)
+		keepAt(t, p, e, "r", "for ever", roomFor(9))
+		time.Sleep(time.Minute)
+		keepAt(t, p, e, "r", "new", short)
+		go keepAt(t, p, e, "r", "starting", short)
+		synctest.Wait()
+		if err := p.Expire(t.Context()); err != nil {
+			t.Error(err)
+		}
+		e.want(t, "for ever", "new")
+		if _, found := p.Lease(t.Context(), "old"); found {
+			t.Error("leased one that is gone")
+		}
+		time.Sleep(time.Hour)
+		if err := p.Expire(t.Context()); err != nil {
+			t.Error(err)
+		}
+		e.want(t, "for ever")
 	})
 }
 

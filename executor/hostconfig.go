@@ -23,7 +23,7 @@ func hostConfig(c *Container) (*container.HostConfig, error) {
 		CapAdd: o.CapAdd, CapDrop: o.CapDrop, SecurityOpt: o.SecurityOpt, GroupAdd: o.GroupAdd, VolumesFrom: o.VolumesFrom,
 		Runtime: o.Runtime, Tmpfs: o.Tmpfs, Sysctls: o.Sysctls, ShmSize: o.ShmSize, VolumeDriver: o.VolumeDriver,
 		UsernsMode: container.UsernsMode(o.UsernsMode), PidMode: container.PidMode(o.PidMode), IpcMode: container.IpcMode(o.IpcMode),
-		OomScoreAdj: o.OomScoreAdj, Resources: resources(&o),
+		OomScoreAdj: o.OomScoreAdj, Resources: resources(&o), ReadonlyRootfs: c.ReadOnly,
 	}
 	if o.Init {
 		h.Init = &o.Init

@@ -20,6 +20,8 @@ type Job struct {
 	ServiceLog func(service, fd int) io.WriteCloser
 	// Spare, if set before Run, is a service that was started before the job: it is used if it fits the plan, and removed if not.
 	Spare *Spare
+	// Helper, if set before Run, was kept of an earlier job: it is used if it fits the plan, and removed if not.
+	Helper *Spare
 	// Stores are those of the services that have started so far.
 	Stores StoreSet
 	// Fallen are, after Run with the error of a step, the services that had ended before it or lost a process for want of memory.
@@ -38,6 +40,7 @@ type Job struct {
 	// Spans are the parts of the start-up, when Run has returned; none for a job that was not started.
 	Spans []Span
 	held  []string // claimed on the way: ids of images, names of stores
+	idle  string   // id of the helper, where nothing is left of the job in it: it lives on until Remove
 }
 
 // NewJob prepares nothing yet, but claims what the plan names: until Remove nobody takes it for a leftover.
@@ -58,6 +61,9 @@ func (p *Plan) claim(c *claims) {
 	if p.Network != nil {
 		c.take(p.Network.Name)
 	}
+	if p.Helper != nil {
+		c.take(p.Helper.Name)
+	}
 }
 
 // unclaim gives back what the job has claimed.
@@ -69,6 +75,9 @@ func unclaim(j *Job) {
 	}
 	for _, v := range j.plan.Volumes {
 		j.engine.claims.drop(v.Name)
+	}
+	if j.plan.Helper != nil {
+		j.engine.claims.drop(j.plan.Helper.Name)
 	}
 	j.engine.claims.drop(j.held...)
 	j.held = nil
@@ -84,7 +93,8 @@ var (
 // containers stay as they are.
 var ErrLeft = errors.New("the job is left to the next process of the runner")
 
-// Run obeys the plan. When it returns every container of the job is dead, unless the job is left to another process. ctx ends
+// Run obeys the plan. When it returns every container of the job is dead, but for a helper that can be kept, unless the job is
+// left to another process. ctx ends
 // everything at once; steps ends the user's steps only, after which after_script and the final tasks still run. The error is
 // the first that matters: of the start-up or a step, then of a final task.
 func (j *Job) Run(ctx, steps context.Context) (err error) {
@@ -92,7 +102,12 @@ func (j *Job) Run(ctx, steps context.Context) (err error) {
 	defer unwatch()
 	defer func() { err = j.engine.blame(err) }()
 	defer j.following.Wait()
-	defer j.kill(ctx)
+	defer func() {
+		if err == nil {
+			j.idle = idleHelper(ctx, j)
+		}
+		j.kill(ctx)
+	}()
 	if err := (adoption{j}).begin(ctx); err != nil {
 		return err
 	}
@@ -202,7 +217,12 @@ func (j *Job) kill(ctx context.Context) {
 func (j *Job) Kill(ctx context.Context) {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
-	_ = j.each(func(id string) error { return j.engine.containers.kill(ctx, id) })
+	_ = j.each(func(id string) error {
+		if id == j.idle {
+			return nil
+		}
+		return j.engine.containers.kill(ctx, id)
+	})
 }
 
 // removePause is how long an engine that is away is left alone before it is asked again to remove a job's things.

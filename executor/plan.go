@@ -89,6 +89,7 @@ type Container struct {
 	Networks   []Attachment // the first is joined at creation, others before the start
 	Mode       string       // network mode when Networks is empty: host, none, bridge, container:x
 	Options    Options
+	ReadOnly   bool // its root file system; volumes and tmpfs are not
 
 	StartChecks time.Duration // how long the engine, if it can, runs the image's health check every second; 0 = as the image says
 	Unchecked   bool          // the image's health check, which is that of a runner, is not run
@@ -184,6 +185,9 @@ type Helper struct {
 	Refusal int
 	// Own is a command that gives files to a user; the user's ids, uid:gid, and Plan.Owned follow.
 	Own []string
+	// Form is the same for the helpers of jobs that can have one another's, see [Job.KeepHelper]; empty = it is for this job only.
+	// With one its labels are all in Container, none of them this job's.
+	Form string
 }
 
 // Build is the container of the user's scripts.

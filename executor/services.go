@@ -87,7 +87,7 @@ func (r *serviceRun) start(job, ctx context.Context, binds ...string) (string, e
 	if r.svc.Ready.Ports {
 		c.StartChecks = r.svc.Ready.Timeout
 	}
-	id, err := r.create(ctx, &c, r.image.Create, false, "service")
+	id, err := r.create(ctx, &c, r.image.Create, false, typed(r.plan.Labels, "service"))
 	if err != nil {
 		return "", err
 	}

@@ -22,19 +22,20 @@ const (
 
 const spareSuffix = "-spare"
 
-// Spare is a service that runs and is ready before a job needs it, with the network and the temporary volumes that were made
-// for it. A job that is to have it has the same names in its plan.
+// Spare runs and is ready before a job needs it: a service, with the network and the temporary volumes that were made for it, or
+// a helper. A job that is to have a service has the same names in its plan.
 type Spare struct {
 	Name   string // of the plan from which it was started: prefix of the names of all that is its own
 	Runner string
 	Place  string // of jobs that may have it
-	Form   string // Service.Form of the service that it can be
+	Form   string // Service.Form or Helper.Form of what it can be
+	Helper bool
 	Since  time.Time
 
 	engine    *Engine
-	container string // id
-	image     string // id
-	network   string
+	container string   // id
+	image     string   // id
+	network   string   // empty: none of its own
 	volumes   []string // temporary ones
 }
 
@@ -71,7 +72,7 @@ func (e *Engine) Spares(ctx context.Context) ([]*Spare, error) {
 		Filters: client.Filters{}.Add("label", LabelOwner+"="+e.owner).Add("label", LabelSpare),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list the services that are kept for jobs to come: %w", err)
+		return nil, fmt.Errorf("list the containers that are kept for jobs to come: %w", err)
 	}
 	var spares []*Spare
 	for _, c := range res.Items {
@@ -88,18 +89,21 @@ func (e *Engine) Spares(ctx context.Context) ([]*Spare, error) {
 func (e *Engine) inspectSpare(ctx context.Context, id string) (*Spare, error) {
 	res, err := e.docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("look at service container %s, which is kept for a job to come: %w", id, err)
+		return nil, fmt.Errorf("look at container %s, which is kept for a job to come: %w", id, err)
 	}
 	c := res.Container
 	if c.Config == nil || c.State == nil || !c.State.Running || c.NetworkSettings == nil {
-		return nil, fmt.Errorf("service container %s, which is kept for a job to come, does not run", id)
+		return nil, fmt.Errorf("container %s, which is kept for a job to come, does not run", id)
 	}
 	labels := c.Config.Labels
 	s := &Spare{
 		Name: labels[LabelSpare], Runner: labels[LabelSpareRunner], Place: labels[LabelSparePlace], Form: labels[LabelSpareForm],
-		engine: e, container: id, image: c.Image,
+		Helper: labels[labelType] == typeHelper, engine: e, container: id, image: c.Image,
 	}
 	s.Since, _ = time.Parse(time.RFC3339Nano, c.State.StartedAt)
+	if s.Helper {
+		return s, nil
+	}
 	for name := range c.NetworkSettings.Networks {
 		s.network = name
 	}
@@ -120,11 +124,20 @@ func (s *Spare) Remove(ctx context.Context) error {
 	for _, name := range s.volumes {
 		errs = append(errs, s.engine.volumes.remove(ctx, name))
 	}
-	return errors.Join(append(errs, s.engine.networks.remove(ctx, s.network))...)
+	if s.network != "" {
+		errs = append(errs, s.engine.networks.remove(ctx, s.network))
+	}
+	return errors.Join(errs...)
 }
 
 // things are the names and ids of all that is its own.
-func (s *Spare) things() []string { return append([]string{s.container, s.network}, s.volumes...) }
+func (s *Spare) things() []string {
+	all := append([]string{s.container}, s.volumes...)
+	if s.network != "" {
+		all = append(all, s.network)
+	}
+	return all
+}
 
 // claim says that this process knows of it: nobody takes it for a leftover.
 func (s *Spare) claim() { s.engine.claims.take(s.things()...) }
@@ -156,11 +169,7 @@ func (o *offered) take(ctx context.Context, s *starter) (taken bool, err error) 
 		}
 		svc := &s.plan.Services[o.index]
 		if image.ID == o.spare.image && o.spare.become(ctx, svc.Name) {
-			// Its labels name no job, so only the claim tells that it has one; network and volumes are the plan's.
-			s.track(o.spare.container)
-			s.engine.claims.take(o.spare.container)
-			release(s.Job, o.spare.container)
-			o.spare.unclaim()
+			own(s.Job, o.spare)
 			if svc.Store != nil {
 				s.Stores.add(svc.Store.volume(image).Name)
 			}
@@ -168,6 +177,14 @@ func (o *offered) take(ctx context.Context, s *starter) (taken bool, err error) 
 		}
 	}
 	return false, o.spare.Remove(ctx)
+}
+
+// own makes a spare the job's. Its labels name no job, so only the claim tells that it has one; network and volumes are the plan's.
+func own(j *Job, s *Spare) {
+	j.track(s.container)
+	j.engine.claims.take(s.container)
+	release(j, s.container)
+	s.unclaim()
 }
 
 // brings reports whether the network or volume of this name is there already, with the service.

@@ -186,7 +186,7 @@ func (s *starter) build(job, ctx context.Context) error {
 		warn(s.log, "mac_address of [runners.docker] has no effect: the docker engine is older than 25.0")
 	}
 	defer s.graph.span("build container")()
-	id, err := s.create(ctx, &c, image.Create, true, "build")
+	id, err := s.create(ctx, &c, image.Create, true, typed(s.plan.Labels, "build"))
 	if err != nil {
 		return err
 	}
@@ -223,10 +223,10 @@ func release(j *Job, name string) {
 }
 
 // create makes a container of the job, to its end even if the job is cancelled meanwhile, and remembers it for removal.
-func (s *starter) create(ctx context.Context, c *Container, image string, interactive bool, kind string) (string, error) {
+func (s *starter) create(ctx context.Context, c *Container, image string, interactive bool, labels map[string]string) (string, error) {
 	ctx, cancel := steady(ctx)
 	defer cancel()
-	id, err := s.engine.containers.create(ctx, c, image, interactive, typed(s.plan.Labels, kind))
+	id, err := s.engine.containers.create(ctx, c, image, interactive, labels)
 	switch {
 	case id != "":
 		s.track(id)
@@ -305,9 +305,17 @@ func (s *starter) helperUp(ctx context.Context) error {
 	}
 	defer s.graph.span("helper")()
 	s.log.Plain("Using helper image: %s", s.plan.OwnImage)
+	if s.takeHelper(ctx) {
+		s.log.Plain("The helper was started for an earlier job of this project")
+		return nil
+	}
 	c := s.plan.Helper.Container
 	c.Unchecked = true
-	id, err := s.create(ctx, &c, s.plan.OwnImage, false, "predefined")
+	labels := typed(s.plan.Labels, typeHelper)
+	if s.plan.Helper.Form != "" {
+		labels = typed(nil, typeHelper)
+	}
+	id, err := s.create(ctx, &c, s.plan.OwnImage, false, labels)
 	if err == nil {
 		s.state.Helper = id
 		err = s.engine.containers.start(ctx, id, s.plan.Helper.Name)

@@ -138,6 +138,13 @@ func (p *course) track(id string) {
 	p.state.Containers = append(p.state.Containers, id)
 }
 
+// untrack drops a container that is not the job's any more.
+func (p *course) untrack(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.Containers = slices.DeleteFunc(p.state.Containers, func(other string) bool { return other == id })
+}
+
 // forget drops what a start-up left that is removed by now.
 func (p *course) forget() {
 	p.mu.Lock()

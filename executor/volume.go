@@ -110,9 +110,15 @@ func (s volumes) remove(ctx context.Context, name string) error {
 	return nil
 }
 
+// labelType says what a thing is for; typeHelper is the helper's.
+const (
+	labelType  = "com.gitlab.gitlab-runner.type"
+	typeHelper = "predefined"
+)
+
 // typed adds gitlab-runner's type label to a copy of the labels.
 func typed(labels map[string]string, kind string) map[string]string {
-	all := map[string]string{"com.gitlab.gitlab-runner.type": kind}
+	all := map[string]string{labelType: kind}
 	maps.Copy(all, labels)
 	return all
 }

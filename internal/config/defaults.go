@@ -20,6 +20,7 @@ func Default() *Config {
 			DiskLowWatermark:  75,
 			Shutdown:          "handover",
 			HandoverTimeout:   10 * time.Minute, // enough for an upgrade of a slow board
+			HelperIdle:        10 * time.Minute, // from one push to the next while somebody works on a project
 		},
 	}
 }

@@ -7,8 +7,10 @@ import (
 )
 
 // Idle is what the helper container's first process does: it collects processes whose parent has died, each time that
-// childExits (SIGCHLD) says so, until ctx ends. It returns the exit code.
+// childExits (SIGCHLD) says so, until ctx ends. It returns the exit code. Nothing in the container can change the process, which
+// serves more than one job.
 func Idle(ctx context.Context, childExits <-chan os.Signal) int {
+	undumpable()
 	for {
 		reap()
 		select {
@@ -17,6 +19,12 @@ func Idle(ctx context.Context, childExits <-chan os.Signal) int {
 		case <-childExits:
 		}
 	}
+}
+
+// undumpable forbids every process without CAP_SYS_PTRACE, which containers do not have, to trace this one or to write to its
+// memory (ptrace(2)).
+func undumpable() {
+	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 0, 0)
 }
 
 // reap collects all children that have ended: one SIGCHLD may stand for several.

@@ -17,6 +17,7 @@ func processEffects() []effect {
 		{key: "connection_max_age", shown: "jobapi/client_test.go TestConnectionMaxAge"},
 		{key: "shutdown_timeout", shown: "test/e2e/hungengine_test.go TestStopWithAHungEngine"},
 		{key: "lced.handover_timeout", shown: "test/e2e/stop_test.go TestNobodyComesBack"},
+		{key: "lced.helper_idle", shown: "test/e2e/helperspare_test.go TestKeptHelper"},
 		{key: "lced.shutdown", shown: "test/e2e/stop_test.go TestShutdownAbort"},
 		{key: "lced.state_dir", shown: "cmd/lced-runner/state_test.go TestStateDir"},
 		{key: "lced.min_free_disk", shown: "internal/janitor/janitor_test.go TestRefuse"},

@@ -50,10 +50,7 @@ func makeSpare(c *compiler, p *executor.Plan, s *sidecars) (*executor.Plan, erro
 		return nil, err
 	}
 	p.Services[index].Form, spare.Services[0].Form = form, form
-	labels := maps.Clone(svc.Labels)
-	labels[executor.LabelSpare], labels[executor.LabelSpareRunner] = p.Name, c.names.short
-	labels[executor.LabelSparePlace], labels[executor.LabelSpareForm] = Place(c.Input), form
-	spare.Services[0].Labels = labels
+	spare.Services[0].Labels = labelSpare(c, maps.Clone(svc.Labels), p.Name, form)
 	return spare, nil
 }
 
@@ -98,6 +95,10 @@ func formOf(spare *executor.Plan) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte(strings.NewReplacer(s.Name, "", s.Network.Name, "").Replace(string(text))))
-	return hex.EncodeToString(sum[:16]), nil
+	return digest([]byte(strings.NewReplacer(s.Name, "", s.Network.Name, "").Replace(string(text)))), nil
+}
+
+func digest(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
 }

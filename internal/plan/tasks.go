@@ -69,7 +69,7 @@ func makeTasks(c *compiler, p *executor.Plan, vols *volumes) error {
 		}
 		*stage.list = append(*stage.list, tasks...)
 	}
-	return nil
+	return shareHelper(c, p, stages, cs)
 }
 
 // requests are what each stage of the job has to do; a stage without work has none.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 
+	"lced-runner/dind"
 	"lced-runner/executor"
 	"lced-runner/internal/config"
 	"lced-runner/internal/janitor"
@@ -87,9 +88,11 @@ func (r *Runner) ready(ctx context.Context, e *entry) error {
 	if err = e.janitor.Refuse(ctx); err == nil {
 		return nil
 	}
-	// What a sidecar takes that waits for some job is better used by one that is there.
-	if gone, rerr := r.warm.Relieve(ctx); rerr != nil || !gone {
-		return errors.Join(err, rerr)
+	// What waits for some job takes what one that is there can use better.
+	for _, pool := range []*dind.Pool[*executor.Spare]{r.helpers, r.warm} {
+		if gone, rerr := pool.Relieve(ctx); rerr != nil || gone {
+			return errors.Join(rerr, e.janitor.Refuse(ctx))
+		}
 	}
-	return e.janitor.Refuse(ctx)
+	return err
 }

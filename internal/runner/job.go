@@ -33,6 +33,8 @@ type account struct {
 	fallen []*executor.ServiceError
 	place  string // of which the job has leased the sidecar that was kept, if there was one
 	keep   bool   // a sidecar is to be kept for the next such job
+
+	helperPlace string // of which the job has leased the helper that was kept
 }
 
 // life is one job at work.
@@ -99,6 +101,7 @@ func (l *life) lead(poll, stay, jobs context.Context) {
 	}
 	l.conclude(err)
 	delivered := l.deliver(stay, l.entry.config.FinalUpdateRetries)
+	keepHelper(poll, l, run)
 	free()
 	if run != nil {
 		if err := run.Remove(jobs); err != nil {
@@ -152,6 +155,7 @@ func (l *life) begin(ctx context.Context) (*executor.Job, error) {
 	l.change(journal.Change{Compiled: compiled})
 	run := l.equip(l.entry.engine.NewJob(compiled.Plan, l.section), compiled)
 	run.Spare, l.keep = spare, compiled.Spare != nil
+	run.Helper = l.leaseHelper(ctx, compiled.Plan)
 	return run, nil
 }
 

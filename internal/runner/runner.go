@@ -53,6 +53,7 @@ type Runner struct {
 	journal *journal.Journal
 	stores  *stores
 	warm    *dind.Pool[*executor.Spare]
+	helpers *dind.Pool[*executor.Spare]
 	pollers []*poller // of the present configuration, in its order
 	housed  map[config.Engine]bool
 	leaving sync.Mutex
@@ -72,7 +73,7 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 	r := &Runner{
 		connections: connections{Options: o, engines: map[config.Engine]*executor.Engine{}, janitors: map[config.Engine]*janitor.Janitor{}},
 		slots:       newSlots(o.Config.Concurrent), rations: rations{Ration: o.Ration}, journal: j, housed: map[config.Engine]bool{},
-		warm: dind.NewPool[*executor.Spare](),
+		warm: dind.NewPool[*executor.Spare](), helpers: dind.NewPool[*executor.Spare](),
 	}
 	r.known = r.knows
 	if r.stores, err = openStores(o.StateDir); err != nil {
@@ -107,6 +108,8 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 	r.rations.begin(stop)
 	learnt := make(chan error, 1)
 	wg.Go(func() { learnt <- r.learn(poll) })
+	expiry := time.NewTicker(helperCheck)
+	defer expiry.Stop()
 	r.feed(poll, stay, jobs, stop, &wg)
 	configured(r.Status, r.Config, r.pollers)
 	r.Status.Enter(status.Running)
@@ -126,6 +129,8 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 			r.feed(poll, stay, jobs, stop, &wg)
 			configured(r.Status, c, r.pollers)
 			r.Logger.Info("the new configuration is in use", "runners", len(r.pollers), "concurrent", c.Concurrent)
+		case <-expiry.C:
+			wg.Go(func() { expireHelpers(poll, r) })
 		case unfit = <-learnt:
 			if unfit != nil {
 				stop(unfit)
@@ -153,8 +158,8 @@ func clearUp(stay, jobs context.Context, r *Runner) {
 	if stay.Err() != nil && err == nil && len(left) > 0 {
 		return // a next process is to come for the jobs, and takes over what is kept ready as well
 	}
-	if err := r.warm.Close(context.WithoutCancel(jobs)); err != nil {
-		r.Logger.Warn("could not remove every sidecar that was kept ready; the next start does", "error", err)
+	if err := errors.Join(r.warm.Close(context.WithoutCancel(jobs)), r.helpers.Close(context.WithoutCancel(jobs))); err != nil {
+		r.Logger.Warn("could not remove everything that was kept ready; the next start does", "error", err)
 	}
 	if err == nil && len(left) == 0 && jobs.Err() == nil {
 		// What an earlier process asked for in its last moment may have come into being after this one's start.

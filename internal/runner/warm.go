@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strings"
+	"time"
 
 	"lced-runner/dind"
 	"lced-runner/executor"
@@ -82,30 +83,49 @@ func random() string {
 func (e *entry) room() dind.Room {
 	limit := int(e.config.Dind.Warm)
 	if e.config.Dind.Warm == config.WarmAuto {
-		if limit = e.global.Concurrent; e.config.Limit > 0 {
-			limit = min(limit, e.config.Limit)
-		}
+		limit = e.atOnce()
 	}
-	return dind.Room{Limit: limit, Free: func(context.Context) (bool, error) {
-		free, err := janitor.Memory()
-		return free >= int64(e.config.Dind.WarmFreeMemory), err
-	}}
+	return dind.Room{Limit: limit, Free: freeMemory(e.config.Dind.WarmFreeMemory)}
 }
 
-// adoptSpares takes over the sidecars that an earlier process kept and that the configuration still wants. The others go.
+// atOnce is how many jobs the runner may run at once.
+func (e *entry) atOnce() int {
+	if e.config.Limit > 0 {
+		return min(e.global.Concurrent, e.config.Limit)
+	}
+	return e.global.Concurrent
+}
+
+// freeMemory reports whether the machine has so much of it.
+func freeMemory(least config.Bytes) func(context.Context) (bool, error) {
+	return func(context.Context) (bool, error) {
+		free, err := janitor.Memory()
+		return free >= int64(least), err
+	}
+}
+
+// adoptSpare takes over one, if the configuration still wants it.
+func adoptSpare(r *Runner, e *entry, s *executor.Spare) bool {
+	want := dind.Wanted{Runner: s.Runner, Place: s.Place, Form: s.Form}
+	if s.Helper {
+		return r.helpers.Adopt(want, time.Now(), e.helperRoom(), s)
+	}
+	return r.warm.Adopt(want, s.Since, e.room(), s)
+}
+
+// adoptSpares takes over the sidecars and helpers that an earlier process kept and that the configuration still wants. The others go.
 func adoptSpares(ctx context.Context, r *Runner, engine *executor.Engine) []*executor.Spare {
 	spares, err := engine.Spares(ctx)
 	if err != nil {
-		r.Logger.Warn("sidecars that an earlier runner kept ready are not used", "error", err)
+		r.Logger.Warn("what an earlier runner kept ready is not used", "error", err)
 	}
 	var adopted []*executor.Spare
 	for _, s := range spares {
 		for _, p := range r.pollers {
 			e := p.entry()
-			want := dind.Wanted{Runner: s.Runner, Place: s.Place, Form: s.Form}
-			if e.engine == engine && jobapi.ShortToken(e.config.Token.Reveal()) == s.Runner && r.warm.Adopt(want, s.Since, e.room().Limit, s) {
+			if e.engine == engine && jobapi.ShortToken(e.config.Token.Reveal()) == s.Runner && adoptSpare(r, e, s) {
 				adopted = append(adopted, s)
-				r.Logger.Info("a sidecar that an earlier runner kept ready is used", "container", executor.SpareName(s.Name))
+				r.Logger.Info("a container that an earlier runner kept ready is used", "container", executor.SpareName(s.Name))
 				break
 			}
 		}

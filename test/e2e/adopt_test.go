@@ -49,17 +49,23 @@ func (w *world) letGo(container string) {
 }
 
 func (w *world) tryGo(container string) error {
-	created, err := w.docker.ExecCreate(w.t.Context(), container, client.ExecCreateOptions{Cmd: []string{"sh", "-c", "mkdir -p /tmp; touch /tmp/go"}, AttachStdout: true})
+	_, err := w.tryExec(container, "mkdir -p /tmp; touch /tmp/go")
+	return err
+}
+
+// tryExec runs a shell command in a container to its end, and returns the id of the exec.
+func (w *world) tryExec(container, command string) (id string, err error) {
+	created, err := w.docker.ExecCreate(w.t.Context(), container, client.ExecCreateOptions{Cmd: []string{"sh", "-c", command}, AttachStdout: true, AttachStderr: true})
 	if err != nil {
-		return err
+		return "", err
 	}
 	res, err := w.docker.ExecAttach(w.t.Context(), created.ID, client.ExecAttachOptions{})
 	if err != nil {
-		return err
+		return "", err
 	}
 	_, _ = io.Copy(io.Discard, res.Reader)
 	res.Close()
-	return nil
+	return created.ID, nil
 }
 
 // letHelperGo ends the waits in the helper of a job until the job ends: a runner that has just started may be about to

@@ -187,6 +187,7 @@ func TestConformance_05_NoneIsOneContainer(t *testing.T) {
 	}{
 		{with(job("true"), "GIT_STRATEGY=none"), 1},
 		{job("true"), 2}, // and the helper
+		{job("true"), 1}, // which is kept
 		{with(after(job("true"), "true"), "GIT_STRATEGY=none"), 2}, // the same container, twice
 	} {
 		started := w.watchStarts()
@@ -200,12 +201,12 @@ func TestConformance_05_NoneIsOneContainer(t *testing.T) {
 }
 
 // watchStarts listens to the engine. The function that it returns waits until a build container is removed, and gives the names
-// of the job containers that were started until then, one for each start.
+// of the containers of projects that were started until then, one for each start.
 func (w *world) watchStarts() (started func() []string) {
 	w.t.Helper()
 	id, _ := config.SystemID(w.dir)
 	stream := w.docker.Events(w.t.Context(), client.EventsListOptions{
-		Filters: client.Filters{}.Add("label", "lced.runner="+id, "com.gitlab.gitlab-runner.job.id").Add("type", string(events.ContainerEventType)),
+		Filters: client.Filters{}.Add("label", "lced.runner="+id, "com.gitlab.gitlab-runner.project.id").Add("type", string(events.ContainerEventType)),
 	})
 	return func() []string {
 		w.t.Helper()

@@ -107,7 +107,7 @@ func (w *world) spares() []container.Summary {
 	w.t.Helper()
 	id, _ := config.SystemID(w.dir)
 	res, err := w.docker.ContainerList(w.t.Context(), client.ContainerListOptions{
-		All: true, Filters: client.Filters{}.Add("label", "lced.runner="+id).Add("label", "lced.spare"),
+		All: true, Filters: client.Filters{}.Add("label", "lced.runner="+id).Add("label", "lced.spare").Add("label", "com.gitlab.gitlab-runner.type=service"),
 	})
 	if err != nil {
 		w.t.Fatal(err)
