@@ -39,9 +39,11 @@ func (s *shell) rejoin(ctx context.Context, a *armed) error {
 		return fmt.Errorf("read the log of container %s: %w", s.name, err)
 	}
 	defer logs.Close()
-	out := &missed{counted: a.in[0], skip: s.read[0], lost: lost}
-	errw := &missed{counted: a.in[1], skip: s.read[1], lost: lost}
-	if _, err := stdcopy.StdCopy(out, errw, logs); err != nil {
+	out := &missed{counted: a.in[0], skip: s.read[0] - s.gone[0], gone: &s.gone[0], lost: lost}
+	errw := &missed{counted: a.in[1], skip: s.read[1] - s.gone[1], gone: &s.gone[1], lost: lost}
+	_, err = stdcopy.StdCopy(out, errw, logs)
+	a.cut = time.Now()
+	if err != nil {
 		return fmt.Errorf("read the log of container %s: %w", s.name, err)
 	}
 	return context.Cause(ctx)
@@ -51,6 +53,7 @@ func (s *shell) rejoin(ctx context.Context, a *armed) error {
 type missed struct {
 	*counted
 	skip int64
+	gone *int64    // what was read and is not in the log, in bytes
 	lost time.Time // what the engine wrote after it was away was read by nobody, whatever skip says; zero = it was not away
 }
 
@@ -62,6 +65,7 @@ func (m *missed) Write(line []byte) (int, error) {
 	if m.skip > 0 && !m.lost.IsZero() {
 		// What an engine had read and not yet written when it ended is in no log, so a count would leave out too much.
 		if at, err := time.Parse(time.RFC3339Nano, string(stamp)); err == nil && at.After(m.lost) {
+			*m.gone += m.skip
 			m.skip = 0
 		}
 	}
@@ -75,12 +79,13 @@ func (m *missed) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// onEngine is a moment that this process knows, by the engine's clock: that may be another machine's, and either clock may have
-// been set meanwhile. Zero stays zero.
+// onEngine is a moment that this process knows, by the engine's clock: that may be another machine's, and this one's may have been
+// set meanwhile. Zero stays zero.
 func onEngine(ctx context.Context, docker *client.Client, moment time.Time) (time.Time, error) {
 	if moment.IsZero() {
 		return moment, nil
 	}
+	asked := time.Now()
 	info, err := docker.Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return moment, fmt.Errorf("ask the docker engine for its time: %w", err)
@@ -89,5 +94,13 @@ func onEngine(ctx context.Context, docker *client.Client, moment time.Time) (tim
 	if err != nil {
 		return moment, fmt.Errorf("the docker engine's time: %w", err)
 	}
-	return now.Add(-time.Since(moment)), nil
+	answered := time.Now()
+	ago := asked.Sub(moment) // by the clock that nobody sets
+	if wall := asked.Round(0); !now.Before(wall.Add(-sameClock)) && !now.After(answered.Round(0).Add(sameClock)) {
+		return wall.Add(-ago), nil // it is the same clock, and the answer may have taken its time
+	}
+	return now.Add(-ago), nil
 }
+
+// sameClock is by how much an engine's answer may miss the time between question and answer where both read one clock.
+const sameClock = 100 * time.Millisecond

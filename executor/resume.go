@@ -180,10 +180,12 @@ func (s *shell) ended(ctx context.Context, a *armed) (code int64, running bool, 
 		cancel()
 		switch {
 		case err == nil:
+			a.away = false
 			return code, false, nil
 		case ctx.Err() != nil:
 			return -1, false, context.Cause(ctx)
 		case errors.Is(err, errStillRuns):
+			a.away = false
 			return -1, true, nil
 		case errdefs.IsNotFound(err):
 			return -1, false, fmt.Errorf("the job's container is gone: %w", err)
@@ -191,8 +193,8 @@ func (s *shell) ended(ctx context.Context, a *armed) (code int64, running bool, 
 			return -1, false, err
 		}
 		a.broken, a.clean = true, false
-		if a.lost.IsZero() {
-			a.lost = time.Now()
+		if !a.away {
+			a.away, a.lost = true, a.cut
 		}
 		if err := pause(ctx, removePause); err != nil {
 			return -1, false, err

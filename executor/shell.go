@@ -42,6 +42,7 @@ type shell struct {
 	gate  *gate    // open while the container runs
 	armed *armed   // started and waiting for its script
 	read  [2]int64 // bytes of the container's stdout and stderr that were read so far
+	gone  [2]int64 // those of them that the engine's log has not
 	begun func()   // is told when the start line of a script was seen; nil = nobody wants to know
 
 	nativeStop bool          // see Build.NativeStop
@@ -57,7 +58,9 @@ type armed struct {
 	stream *stream
 	clean  bool        // its output was read to an end
 	broken bool        // but for an interruption; what it ended with may be the engine's doing
-	lost   time.Time   // since then its engine was away; zero = it was not
+	cut    time.Time   // when the latest connection to its output ended; zero = none has
+	away   bool        // its engine is
+	lost   time.Time   // the latest cut by an engine that went away; zero = none was
 	stuck  atomic.Bool // it was ended since its shell seemed to wait for a script that got lost
 }
 
@@ -120,6 +123,7 @@ func (s *shell) run(ctx, stop context.Context, stage, script string, out [2]io.W
 	defer s.interruptible(ctx, stop)()
 	inTime, writeErr := a.feed(stop, script, hold)
 	a.clean = a.stream.wait() == nil
+	a.cut = a.stream.ended
 	return s.judge(ctx, stop, a, stage, inTime(), writeErr)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
@@ -16,7 +17,9 @@ type stream struct {
 	conn client.HijackedResponse
 	stop func() bool
 	done chan struct{}
-	err  error // of the output, valid after done
+	// Valid after done: the error of the output, and when it ended.
+	err   error
+	ended time.Time
 }
 
 // follow copies the output of a hijacked connection into out and errw until its end. The connection is closed with ctx.
@@ -28,6 +31,7 @@ func follow(ctx context.Context, conn client.HijackedResponse, out, errw io.Writ
 		if _, err := stdcopy.StdCopy(out, errw, conn.Reader); err != nil && ctx.Err() == nil {
 			s.err = fmt.Errorf("read the output from the engine: %w", err)
 		}
+		s.ended = time.Now()
 	}()
 	return s
 }
