@@ -60,9 +60,10 @@ const Format = 1
 type Change struct {
 	Compiled *plan.Compiled  `json:"compiled,omitempty"`
 	State    *executor.State `json:"state,omitempty"`
-	Masks    []string        `json:"masks,omitempty"`   // that the job has added itself
-	Standby  string          `json:"standby,omitempty"` // id of the container that may have reported the job
-	Ended    bool            `json:"ended,omitempty"`   // the runner was told to end it: nobody may go on with it
+	Masks    []string        `json:"masks,omitempty"`    // that the job has added itself
+	Standby  string          `json:"standby,omitempty"`  // id of the container that may have reported the job
+	Ended    bool            `json:"ended,omitempty"`    // the runner was told to end it: nobody may go on with it
+	Final    *Final          `json:"ended_as,omitempty"` // instead of a new record, for which there was no room
 }
 
 // Final is how a job ended.
@@ -106,25 +107,32 @@ func Name(url string, jobID int64) string {
 func (j *Journal) path(e Entry) string { return filepath.Join(j.dir, Name(e.URL, e.JobID)+suffix) }
 
 // Put writes a record. When it returns without an error the record survives a power cut: it is written beside the old one,
-// synced, and renamed, and the directory is synced.
+// synced, and renamed, and the directory is synced. A disk that becomes full meanwhile has room for the changes to the record and,
+// if it is known, its ending.
 func (j *Journal) Put(e Entry) error {
 	text, err := json.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("write job %d into the journal: %w", e.JobID, err)
+	if err == nil {
+		err = replace(j.path(e), text, e.Running != nil)
 	}
-	if err := replace(j.path(e), text); err != nil {
+	if errors.Is(err, syscall.ENOSPC) && e.Final != nil {
+		err = add(j.path(e), Change{Final: e.Final}, true)
+	}
+	if err != nil {
 		return fmt.Errorf("write job %d into the journal: %w", e.JobID, err)
 	}
 	return nil
 }
 
-func replace(path string, text []byte) error {
+func replace(path string, text []byte, changes bool) error {
 	next := path + ".new"
 	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
+	if err == nil && changes {
+		err = reserve(f, int64(len(text)))
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -147,20 +155,27 @@ func syncDir(dir string) error {
 
 // Append adds a change to a job's record. It survives the process, but perhaps no power cut.
 func (j *Journal) Append(e Entry, c Change) error {
-	text, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("write job %d into the journal: %w", e.JobID, err)
-	}
-	f, err := os.OpenFile(j.path(e), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return fmt.Errorf("add to job %d in the journal: %w", e.JobID, err)
-	}
-	// The newline comes first: half a line of an earlier attempt spoils no other one.
-	_, err = f.Write(append([]byte("\n"), text...))
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := add(j.path(e), c, false); err != nil {
 		return fmt.Errorf("add to job %d in the journal: %w", e.JobID, err)
 	}
 	return nil
+}
+
+func add(path string, c Change, synced bool) error {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	// The newline comes first: half a line of an earlier attempt spoils no other one.
+	_, err = f.Write(append([]byte("\n"), text...))
+	if err == nil && synced {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 // parse reads a record and the changes to it. A change that is not whole was being written when the process died.
@@ -180,6 +195,10 @@ func parse(text []byte) (Entry, error) {
 		var c Change
 		if json.Unmarshal(line, &c) != nil {
 			continue
+		}
+		if c.Final != nil {
+			e.Final, e.Running = c.Final, nil
+			return e, nil
 		}
 		if c.Compiled != nil {
 			e.Compiled = c.Compiled
