@@ -103,6 +103,12 @@ func patiently[T any](ctx context.Context, e *Engine, do func() (T, error)) (T, 
 	}
 }
 
+// again is patiently for what has no result.
+func again(ctx context.Context, e *Engine, do func(context.Context) error) error {
+	_, err := patiently(ctx, e, func() (struct{}, error) { return struct{}{}, do(ctx) })
+	return err
+}
+
 // killed reports whether somebody told the engine to end a container, as an engine does by itself when it stops. Nothing of
 // the kind is noted where a process of the script or the kernel ended it.
 func killed(ctx context.Context, docker *client.Client, id string) bool {

@@ -56,7 +56,7 @@ func (j adoption) begin(ctx context.Context) error {
 		section := j.log("prepare_executor", `Preparing the "docker" executor`)
 		defer section.Close()
 		warn(section, "The runner was restarted before the job's script began: the preparation begins again")
-		return j.discard(ctx)
+		return again(ctx, j.engine, j.discard)
 	}
 	for i, id := range j.state.Services {
 		j.follow(ctx, i, id)
@@ -68,7 +68,7 @@ func (j adoption) begin(ctx context.Context) error {
 	if j.state.Begun {
 		return nil // script looks for it
 	}
-	return j.shell.settle(ctx)
+	return again(ctx, j.engine, j.shell.settle)
 }
 
 // newShell is the build container of this id.

@@ -33,6 +33,7 @@ type chaos struct {
 	drawn   []string // in this round
 	lossy   bool     // in this round something was injected that may cost a job, and its kind
 	down    bool     // in this round the runner was away for a while
+	uploads int      // that go wrong in this round
 }
 
 // chaosJob is a job of a round.
@@ -163,7 +164,8 @@ func (c *chaos) excuse(violation string) bool {
 // round runs two or three jobs under a few faults and checks how they ended.
 func (c *chaos) round() {
 	c.t.Helper()
-	c.lossy, c.down, c.drawn = false, false, nil
+	c.lossy, c.down, c.drawn, c.uploads = false, false, nil, 0
+	c.gitlab.Inject(coordinator.Fault{Endpoint: coordinator.EndpointUpload, Times: -1})
 	begun := len(c.log.String())
 	var jobs []*chaosJob
 	for range 2 + c.dice.IntN(2) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -137,9 +138,13 @@ func (c *chaos) disturb(f coordinator.Fault) *chaosJob {
 	if !f.Lose && f.Delay == 0 {
 		endpoints = append(endpoints, coordinator.EndpointRequest)
 	}
+	if c.uploads >= 2 { // the helper tries three times
+		endpoints = slices.DeleteFunc(endpoints, func(e coordinator.Endpoint) bool { return e == coordinator.EndpointUpload })
+	}
 	f.Endpoint = endpoints[c.dice.IntN(len(endpoints))]
 	if f.Endpoint == coordinator.EndpointUpload {
-		f.Times = 1 // as often as the helper tries again at least
+		f.Times = 1
+		c.uploads++
 	}
 	c.gitlab.Inject(f)
 	return nil
