@@ -62,7 +62,7 @@ func chaosBoards() map[string]func(t *testing.T) *chaos {
 	}
 }
 
-// TestChaos runs rounds of jobs for LCED_CHAOS_TIME, and only then. Each round draws jobs and faults; at its end each job
+// TestChaos runs rounds of jobs for LCED_CHAOS_TIME, and only then; with LCED_CHAOS_ONLY under faults of those names alone. Each round draws jobs and faults; at its end each job
 // must have ended as its script says, with every byte of its log, unless a fault was drawn that may cost it: then it has
 // failed by the runner's own reason, with a part of its log that begins at the beginning.
 func TestChaos(t *testing.T) {
@@ -172,8 +172,8 @@ func (c *chaos) round() {
 		kind := c.kinds()[c.dice.IntN(len(c.kinds()))]
 		jobs = append(jobs, c.hand(kind))
 	}
-	faults := c.faults()
-	if c.dice.IntN(2) > 0 { // in every other round nothing is an excuse
+	faults := slices.DeleteFunc(c.faults(), func(f chaosFault) bool { return !strings.Contains(f.class, os.Getenv("LCED_CHAOS_ONLY")) })
+	if os.Getenv("LCED_CHAOS_ONLY") == "" && c.dice.IntN(2) > 0 { // in every other round nothing is an excuse
 		faults = slices.DeleteFunc(faults, func(f chaosFault) bool { return f.lossy })
 	}
 	for range 3 + c.dice.IntN(4) {
