@@ -116,7 +116,9 @@ func (s containers) once(ctx context.Context, image string, command []string, ne
 
 // runOnce is once for a container that is not an ordinary one.
 func runOnce(ctx context.Context, s containers, image string, command []string, host *container.HostConfig) ([]byte, error) {
-	created, err := s.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+	steadily, cancel := steady(ctx)
+	defer cancel()
+	created, err := s.docker.ContainerCreate(steadily, client.ContainerCreateOptions{
 		Config:     &container.Config{Image: image, Entrypoint: command[:1], Cmd: command[1:], Labels: map[string]string{LabelOwner: s.owner}, AttachStdout: true, AttachStderr: true},
 		HostConfig: host,
 	})
@@ -145,7 +147,9 @@ func runOnce(ctx context.Context, s containers, image string, command []string, 
 // hostHas reports whether a directory exists on the engine's host: a mount (unlike a bind) of what does not is refused
 // at creation, so a container that is never started tells.
 func (s containers) hostHas(ctx context.Context, image, dir string) bool {
-	created, err := s.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+	steadily, cancel := steady(ctx)
+	defer cancel()
+	created, err := s.docker.ContainerCreate(steadily, client.ContainerCreateOptions{
 		Config: &container.Config{Image: image, Cmd: []string{"true"}, Labels: map[string]string{LabelOwner: s.owner}},
 		HostConfig: &container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{
 			{Type: mount.TypeBind, Source: dir, Target: "/seen", ReadOnly: true},

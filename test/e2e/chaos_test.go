@@ -113,8 +113,9 @@ func chaosSeed(t *testing.T) uint64 {
 
 func newChaos(t *testing.T, n *nested) *chaos {
 	t.Helper()
+	state := smallDisk(t, 96) // which outlives the world
 	c := &chaos{
-		world: prepareWorld(t, nil), state: smallDisk(t, 96), synced: t.TempDir(), nested: n,
+		world: prepareWorld(t, nil), state: state, synced: t.TempDir(), nested: n,
 		counts: map[string]int{}, endings: map[string]int{}, jobs: map[int64]*chaosJob{},
 	}
 	c.program, c.excused = chaosBinary(t), c.excuse
