@@ -20,6 +20,7 @@ import (
 // powerCut ends the runner and all containers of its jobs at once, drops what was not synced, and boots.
 func (c *chaos) powerCut() *chaosJob {
 	c.t.Helper()
+	time.Sleep(time.Duration(c.dice.Int64N(int64(6 * time.Second)))) // GitLab gets the first part of a log after 3 s
 	c.stop(syscall.SIGKILL)
 	id, _ := config.SystemID(c.dir)
 	list, err := c.docker.ContainerList(cleanupContext(), client.ContainerListOptions{Filters: client.Filters{}.Add("label", "lced.runner="+id)})
