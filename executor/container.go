@@ -67,6 +67,9 @@ func (s containers) create(ctx context.Context, c *Container, image string, inte
 		}
 	}
 	res, err := s.docker.ContainerCreate(ctx, opts)
+	for errdefs.IsConflict(err) && freeName(ctx, s, c.Name) == nil {
+		res, err = s.docker.ContainerCreate(ctx, opts)
+	}
 	switch {
 	case errdefs.IsInvalidArgument(err):
 		return "", &ConfigError{fmt.Errorf("the engine refused container %s: %w", c.Name, err)}
