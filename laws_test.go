@@ -24,11 +24,12 @@ func mayImport() map[string][]string {
 		"internal/trace":        {},
 		"internal/ciyaml":       {},
 		"internal/coordinator":  {"internal/ciyaml"}, // never jobapi: it is a second reading of the protocol, or a wrong JSON tag would cancel itself out
-		"internal/config":       {"jobapi"},
+		"internal/config":       {"jobapi", "internal/durable"},
 		"internal/archive":      {},
 		"internal/session":      {},
 		"internal/cache":        {"internal/config"},
-		"internal/janitor":      {"executor"},
+		"internal/durable":      {},
+		"internal/janitor":      {"executor", "internal/durable"},
 		"internal/helper":       {"jobapi", "internal/archive"},
 		"internal/plan":         {"jobapi", "executor", "internal/config", "dind", "internal/helper"}, // helper: the requests of its stages
 		"dind":                  {"certs"},

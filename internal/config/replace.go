@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"lced-runner/internal/durable"
 )
 
 // replacement is a configuration file that this process has for itself until release: its content, and the place where the
@@ -113,12 +115,10 @@ const growth = 64 << 10
 // reserve takes the room for the new content, where the file system can: a full disk is no news to get when GitLab has given
 // a token that exists only once.
 func (r *replacement) reserve() error {
-	const keepSize = 1 // FALLOC_FL_KEEP_SIZE
-	err := syscall.Fallocate(int(r.fresh.Fd()), keepSize, 0, int64(len(r.old))+growth)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if err := durable.Reserve(r.fresh, int64(len(r.old))+growth); err != nil {
 		return fmt.Errorf("reserve the room for its new content: %w", err)
 	}
-	return nil // most others do not know how
+	return nil
 }
 
 // adopt gives the new file mode and owner of the old one.
@@ -157,12 +157,7 @@ func (r *replacement) write(content []byte) error {
 		return err
 	}
 	r.fresh = nil
-	dir, err := os.Open(filepath.Dir(r.path))
-	if err != nil {
-		return nil // the new file is there; that a power cut cannot undo it is all that is missing
-	}
-	defer dir.Close()
-	_ = dir.Sync()
+	_ = durable.SyncDir(filepath.Dir(r.path)) // the new file is there; that a power cut cannot undo it is all that may be missing
 	return nil
 }
 

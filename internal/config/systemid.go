@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"lced-runner/internal/durable"
 )
 
 // SystemID is this runner's identity among those with the same token: GitLab shows one runner manager for each, and
@@ -55,22 +57,10 @@ func systemID(dir, here string) (id string, warning error) {
 	return id, nil
 }
 
-// writeNew puts a file in place whole or not at all, readable by its owner only.
+// writeNew puts a file in place whole or not at all, with its directory, readable by its owner only.
 func writeNew(file, content string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return durable.Replace(file, []byte(content), 0)
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"lced-runner/executor"
+	"lced-runner/internal/durable"
 )
 
 // records tell what was used when, which the engine does not know. Uses are numbered: whatever the clock says, a greater
@@ -146,25 +147,9 @@ func (r *records) save() error {
 	if err != nil {
 		return err
 	}
-	if err := replace(r.file, text); err != nil {
+	if err := durable.Replace(r.file, text, 0); err != nil {
 		return fmt.Errorf("write which images and volumes were used last: %w", err)
 	}
 	r.dirty = false
 	return nil
-}
-
-func replace(path string, text []byte) error {
-	next := path + ".new"
-	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(next))
-	}
-	return os.Rename(next, path)
 }

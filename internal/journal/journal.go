@@ -8,7 +8,6 @@
 package journal
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,11 +16,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"lced-runner/executor"
-	"lced-runner/internal/plan"
+	"lced-runner/internal/durable"
 	"lced-runner/jobapi"
 )
 
@@ -39,6 +39,9 @@ type Entry struct {
 	Final          *Final        `json:"final,omitempty"` // set when the job has ended and GitLab does not know it yet
 
 	*Running // nil when the job has ended
+
+	// Behind says that the record's last changes could not be written: how far the job has come is not known.
+	Behind bool `json:"-"`
 }
 
 // Running is what another process needs to go on with a job that has not ended.
@@ -54,17 +57,7 @@ type Running struct {
 }
 
 // Format is the number of the form that a Running has. A process does not go on with a job of another one.
-const Format = 1
-
-// Change is what is appended while a job runs. Each value takes the place of an earlier one, but for masks, which add up.
-type Change struct {
-	Compiled *plan.Compiled  `json:"compiled,omitempty"`
-	State    *executor.State `json:"state,omitempty"`
-	Masks    []string        `json:"masks,omitempty"`    // that the job has added itself
-	Standby  string          `json:"standby,omitempty"`  // id of the container that may have reported the job
-	Ended    bool            `json:"ended,omitempty"`    // the runner was told to end it: nobody may go on with it
-	Final    *Final          `json:"ended_as,omitempty"` // instead of a new record, for which there was no room
-}
+const Format = 2
 
 // Final is how a job ended.
 type Final struct {
@@ -74,14 +67,19 @@ type Final struct {
 }
 
 // Journal is a directory of records.
-type Journal struct{ dir string }
+type Journal struct {
+	dir string
+
+	mu   sync.Mutex
+	owed map[string]Change // by path: what could not be appended
+}
 
 // Open makes the directory, 0700, if it does not exist.
 func Open(dir string) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the journal's directory: %w", err)
 	}
-	return &Journal{dir: dir}, nil
+	return &Journal{dir: dir, owed: map[string]Change{}}, nil
 }
 
 // Room reports whether the disk of the journal has that many bytes left. It only asks the file system, since a board
@@ -106,118 +104,36 @@ func Name(url string, jobID int64) string {
 
 func (j *Journal) path(e Entry) string { return filepath.Join(j.dir, Name(e.URL, e.JobID)+suffix) }
 
-// Put writes a record. When it returns without an error the record survives a power cut: it is written beside the old one,
-// synced, and renamed, and the directory is synced. A disk that becomes full meanwhile has room for the changes to the record and,
-// if it is known, its ending.
+// Put writes a record, with room for its changes if the job has not ended. When it returns without an error the record
+// survives a power cut. An ending for which the disk has no room is added to the record that is there.
 func (j *Journal) Put(e Entry) error {
 	text, err := json.Marshal(e)
-	if err == nil {
-		err = replace(j.path(e), text, e.Running != nil)
+	if err != nil {
+		return fmt.Errorf("write job %d into the journal: %w", e.JobID, err)
 	}
-	if errors.Is(err, syscall.ENOSPC) && e.Final != nil {
-		err = add(j.path(e), Change{Final: e.Final}, true)
+	var more int64
+	if e.Running != nil {
+		more = roomFor(text)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	err = durable.Replace(j.path(e), append([]byte{whole}, text...), more)
+	if err != nil && e.Final != nil && add(j.path(e), Change{Ending: e.Final}, false) == nil {
+		err = nil
 	}
 	if err != nil {
 		return fmt.Errorf("write job %d into the journal: %w", e.JobID, err)
 	}
+	delete(j.owed, j.path(e))
 	return nil
-}
-
-func replace(path string, text []byte, changes bool) error {
-	next := path + ".new"
-	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil && changes {
-		err = reserve(f, int64(len(text)))
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(next))
-	}
-	if err := os.Rename(next, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// Append adds a change to a job's record. It survives the process, but perhaps no power cut.
-func (j *Journal) Append(e Entry, c Change) error {
-	if err := add(j.path(e), c, false); err != nil {
-		return fmt.Errorf("add to job %d in the journal: %w", e.JobID, err)
-	}
-	return nil
-}
-
-func add(path string, c Change, synced bool) error {
-	text, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	// The newline comes first: half a line of an earlier attempt spoils no other one.
-	_, err = f.Write(append([]byte("\n"), text...))
-	if err == nil && synced {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// parse reads a record and the changes to it. A change that is not whole was being written when the process died.
-func parse(text []byte) (Entry, error) {
-	first, changes, _ := bytes.Cut(text, []byte("\n"))
-	var e Entry
-	if err := json.Unmarshal(first, &e); err != nil {
-		return e, err
-	}
-	if e.JobID == 0 {
-		return e, errors.New("it names no job")
-	}
-	if e.Running == nil {
-		return e, nil
-	}
-	for line := range bytes.SplitSeq(changes, []byte("\n")) {
-		var c Change
-		if json.Unmarshal(line, &c) != nil {
-			continue
-		}
-		if c.Final != nil {
-			e.Final, e.Running = c.Final, nil
-			return e, nil
-		}
-		if c.Compiled != nil {
-			e.Compiled = c.Compiled
-		}
-		if c.State != nil {
-			e.State = c.State
-		}
-		e.Masks = append(e.Masks, c.Masks...)
-		if c.Standby != "" {
-			e.Standby = c.Standby
-		}
-		e.Ended = e.Ended || c.Ended
-	}
-	return e, nil
 }
 
 // Remove forgets a job whose ending GitLab has taken. A record that comes back after a power cut does no harm: GitLab
 // refuses a second ending.
 func (j *Journal) Remove(e Entry) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.owed, j.path(e))
 	if err := os.Remove(j.path(e)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove job %d from the journal: %w", e.JobID, err)
 	}
@@ -233,37 +149,9 @@ func (j *Journal) Jobs() (map[int64]bool, error) {
 	jobs := map[int64]bool{}
 	for _, f := range files {
 		var id int64
-		if n, _ := fmt.Sscanf(f.Name(), "job-%d-", &id); n == 1 {
+		if n, _ := fmt.Sscanf(f.Name(), "job-%d-", &id); n == 1 && strings.HasSuffix(f.Name(), suffix) {
 			jobs[id] = true
 		}
 	}
 	return jobs, nil
-}
-
-// Left lists the records. One that cannot be read is an error beside the others, and is moved out of the way: it was
-// cut by a failing disk, since Put never leaves half a record.
-func (j *Journal) Left() ([]Entry, error) {
-	files, err := os.ReadDir(j.dir)
-	if err != nil {
-		return nil, fmt.Errorf("read the journal: %w", err)
-	}
-	var entries []Entry
-	var errs []error
-	for _, f := range files {
-		path := filepath.Join(j.dir, f.Name())
-		if !strings.HasPrefix(f.Name(), "job-") || !strings.HasSuffix(f.Name(), suffix) {
-			continue
-		}
-		text, err := os.ReadFile(path)
-		var e Entry
-		if err == nil {
-			e, err = parse(text)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("read the journal's record %s: %w", path, err), os.Rename(path, path+".broken"))
-			continue
-		}
-		entries = append(entries, e)
-	}
-	return entries, errors.Join(errs...)
 }

@@ -100,3 +100,27 @@ func TestRoom(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestRemains: what a killed process leaves beside the records counts as no job.
+func TestRemains(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"job-5-00000000.json.new", "job-6-00000000.json.broken"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(`{"job_id": 5, "token": "secret`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if jobs, err := j.Jobs(); len(jobs) > 0 || err != nil {
+		t.Errorf("jobs %v, error %v", jobs, err)
+	}
+	if got, err := j.Left(); len(got) > 0 || err != nil {
+		t.Errorf("records %v, error %v", got, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "job-5-00000000.json.new")); err == nil {
+		t.Error("what a killed process was writing, secrets and all, is still there")
+	}
+}

@@ -14,7 +14,7 @@ import (
 // adoptable reports whether this process can go on with a job that another one left, or, after a start of the machine, find
 // out how far it came.
 func adoptable(record journal.Entry) bool {
-	return record.Final == nil && record.Running != nil && record.Format == journal.Format && record.Job != nil && !record.Ended
+	return record.Final == nil && record.Running != nil && record.Format == journal.Format && record.Job != nil && !record.Ended && !record.Behind
 }
 
 // rebooted reports whether the machine of the job's containers was started anew since the job began. Of a machine that is not

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 
 	"lced-runner/executor"
@@ -19,6 +22,8 @@ func (r *Runner) recoverJobs(poll, stay, jobs context.Context, wg *sync.WaitGrou
 	left, err := r.journal.Left()
 	if err != nil {
 		r.Logger.Error("parts of the journal cannot be read; the jobs in them stay running in GitLab until it gives them up", "error", err)
+	} else if err := removeLogs(r.StateDir, left); err != nil {
+		r.Logger.Warn("logs of jobs that are over may be left in the state directory", "error", err)
 	}
 	told := recall(poll, r)
 	r.sweep(poll, kept(left), func(e *executor.Engine) []*executor.Spare { return adoptSpares(poll, r, e) })
@@ -33,6 +38,17 @@ func (r *Runner) recoverJobs(poll, stay, jobs context.Context, wg *sync.WaitGrou
 			wg.Go(func() { r.report(stay, p.entry(), record) })
 		}
 	}
+}
+
+// removeLogs removes the logs of which no record tells: the process was killed while it forgot their jobs.
+func removeLogs(dir string, left []journal.Entry) error {
+	logs, err := filepath.Glob(filepath.Join(dir, "job-*.log"))
+	for _, path := range logs {
+		if !slices.ContainsFunc(left, func(e journal.Entry) bool { return filepath.Base(e.Spool) == filepath.Base(path) }) {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	return err
 }
 
 // pollerFor is the runner that took a job; if it is not in the configuration any more, another one of the same GitLab.
@@ -68,7 +84,11 @@ func (r *Runner) report(ctx context.Context, e *entry, record journal.Entry) {
 	final := record.Final
 	if final == nil {
 		final = &journal.Final{State: jobapi.StateFailed, FailureReason: jobapi.ReasonRunnerSystemFailure}
-		t.Error("Job failed (system failure): the runner was restarted while this job was running")
+		why := "the runner was restarted while this job was running"
+		if record.Behind {
+			why += ", and its disk had been too full to write down how far the job had come"
+		}
+		t.Error("Job failed (system failure): %s", why)
 	}
 	if _, err := t.Close(); err != nil {
 		l.log.Error("the job log could not be saved whole", "error", err)

@@ -14,6 +14,7 @@ import (
 
 	"lced-runner/dind"
 	"lced-runner/executor"
+	"lced-runner/internal/durable"
 	"lced-runner/internal/plan"
 	"lced-runner/jobapi"
 )
@@ -171,9 +172,8 @@ func (s *stores) save() error {
 	if err != nil {
 		return err
 	}
-	temporary := s.path + ".new"
-	if err := os.WriteFile(temporary, text, 0o600); err != nil {
+	if err := durable.Replace(s.path, text, 0); err != nil {
 		return fmt.Errorf("write when stored images were used last: %w", err)
 	}
-	return os.Rename(temporary, s.path)
+	return nil
 }
