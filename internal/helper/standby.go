@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/rand/v2"
 	"os"
+	"sync"
 	"time"
 
 	"lced-runner/jobapi"
@@ -49,13 +51,18 @@ func StandBy(ctx context.Context, in io.Reader, out, errw io.Writer) int {
 		requests = append(requests, s)
 	}
 	fmt.Fprintln(out, StandbyReady)
+	errs := make([]error, len(requests))
+	var wg sync.WaitGroup
+	for i := range requests { // at once, or one that GitLab does not take would keep the others from it
+		wg.Go(func() {
+			if errs[i] = sleep(ctx, requests[i].After); errs[i] == nil {
+				errs[i] = requests[i].report(ctx)
+			}
+		})
+	}
+	wg.Wait()
 	code := 0
-	begun := time.Now()
-	for i := range requests {
-		err := sleep(ctx, requests[i].After-time.Since(begun))
-		if err == nil {
-			err = requests[i].report(ctx)
-		}
+	for i, err := range errs {
 		if err != nil {
 			fmt.Fprintf(errw, "job %d: %v\n", requests[i].JobID, err)
 			code = 1
@@ -84,7 +91,8 @@ func (s *Standby) report(ctx context.Context) error {
 		if err == nil || time.Since(begun) > longestReport {
 			return err
 		}
-		if err := sleep(ctx, pause); err != nil {
+		// Jitter, or a GitLab that comes back would meet all jobs at once.
+		if err := sleep(ctx, pause/2+rand.N(pause/2)); err != nil {
 			return err
 		}
 		pause = min(2*pause, time.Minute)
@@ -96,17 +104,21 @@ func (s *Standby) tell(ctx context.Context, client *jobapi.Client) error {
 	if err := s.ship(ctx, client); err != nil {
 		return err
 	}
-	update := jobapi.Update{
-		State: jobapi.StateFailed, FailureReason: s.Reason,
-		Size: s.Size + int64(len(s.Log)), CRC32: crc32.Update(s.CRC32, crc32.IEEETable, s.Log),
-	}
+	// It is not sent once more: GitLab may have taken the ending, and only its answer be lost.
+	s.Size, s.CRC32, s.Log = s.Size+int64(len(s.Log)), crc32.Update(s.CRC32, crc32.IEEETable, s.Log), nil
+	update := jobapi.Update{State: jobapi.StateFailed, FailureReason: s.Reason, Size: s.Size, CRC32: s.CRC32}
 	for {
 		reply, err := client.UpdateJob(ctx, s.JobID, s.Token, update)
 		if err != nil {
 			return err
 		}
-		if reply.Outcome != jobapi.Retry202 {
-			return nil // it knows, or does not want to
+		switch reply.Outcome {
+		case jobapi.Accepted, jobapi.Over:
+			return nil
+		case jobapi.NotFound: // a proxy may say so while GitLab is upgraded
+			return errors.New("GitLab does not know the job")
+		case jobapi.Resend:
+			return errors.New("GitLab wants the whole log, which is not here")
 		}
 		if err := sleep(ctx, max(reply.Interval, time.Second)); err != nil {
 			return err

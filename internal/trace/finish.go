@@ -11,20 +11,34 @@ import (
 // longestPause bounds the time between two tries to deliver the end of a job.
 const longestPause = time.Minute
 
-// errRefused is a reply that may be better next time.
-var errRefused = errors.New("the server refused it for now")
+// unknownFor is how long the server may say that it does not know the job until that is believed. GitLab itself refuses the
+// token of a job that it has deleted; a 404 is more often a proxy's, while the server behind it is upgraded.
+const unknownFor = 10 * time.Minute
 
-// Finish delivers the rest of the log and the job's final state; Close must have been called. A job that is over or
-// unknown on the server counts as delivered. A try that fails is repeated, tries at least 1 in total, after pauses
-// that double from 1 s to 60 s; in the meantime nothing is lost, and Finish may be called again. It must not run
+var (
+	errRefused = errors.New("the server refused it for now") // may be better next time
+	errUnknown = errors.New("the server does not know the job")
+)
+
+// Finish delivers the rest of the log and the job's final state; Close must have been called. A job that is over on the server,
+// or that it does not know for ten minutes, counts as delivered. A try that fails is repeated, tries at least 1 in total, after
+// pauses that double from 1 s to 60 s; in the meantime nothing is lost, and Finish may be called again. It must not run
 // before the server has accepted the job as running: a server with two-phase commit would refuse the final state.
 func (t *Trace) Finish(ctx context.Context, up Uploader, tries int) error {
 	u := upload{trace: t, up: up, interval: firstInterval}
 	pause := time.Second
+	var unknown time.Time // since when the server says so
 	for n := 1; ; n++ {
 		had := t.sent
 		err := u.deliver(ctx)
-		if err == nil {
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, errUnknown):
+			unknown = time.Time{}
+		case unknown.IsZero():
+			unknown = time.Now()
+		case time.Since(unknown) >= unknownFor:
 			return nil
 		}
 		if t.sent > had { // the server was there for a while
@@ -53,8 +67,10 @@ func (u *upload) deliver(ctx context.Context) error {
 		}
 		u.note(reply, 0)
 		switch reply.Outcome {
-		case Stored, Over, NotFound:
+		case Stored, Over:
 			return nil
+		case NotFound:
+			return fmt.Errorf("send final state: %w", errUnknown)
 		case Pending, Resend:
 			// The server sets the pace, and ends it by itself after about five minutes.
 			if err := sleep(ctx, u.interval); err != nil {
@@ -81,8 +97,10 @@ func (u *upload) flush(ctx context.Context) error {
 		u.note(reply, len(chunk))
 		switch {
 		case reply.Outcome == Stored:
-		case reply.Outcome == Over, reply.Outcome == NotFound:
+		case reply.Outcome == Over:
 			return nil
+		case reply.Outcome == NotFound:
+			return fmt.Errorf("send job log at offset %d: %w", offset, errUnknown)
 		case reply.Outcome == Realign && u.trace.sent != offset, reply.Outcome == Resend:
 			if err := sleep(ctx, u.interval); err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -35,7 +36,7 @@ func finishCases() []finishCase {
 		{name: "416 to the same place", patch: refuse(Realign), want: []string{"patch 0-9"}, tries: 1, seconds: 3,
 			unsent: true, err: "(try 1): send job log at offset 0: the server refused it for now"},
 		{name: "403 on a patch", patch: refuse(Over), final: refuse(Over), want: []string{"patch 0-9", final}, unsent: true},
-		{name: "404 on a patch", patch: refuse(NotFound), final: refuse(NotFound), want: []string{"patch 0-9", final}, unsent: true},
+		{name: "404 of a proxy", patch: refuse(NotFound), final: refuse(NotFound), want: []string{"patch 0-9", "patch 0-9", final, final}, tries: 3},
 		{name: "202, 202, 200", final: []answer{
 			{reply: Reply{Outcome: Pending, Interval: time.Second}}, {reply: Reply{Outcome: Pending, Interval: 2 * time.Second}}},
 			want: []string{"patch 0-9", final, final, final}, seconds: 3, tries: 1},
@@ -176,4 +177,21 @@ func TestFinishEndsWithItsContext(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFinishOfADeletedJob: what the server does not know for ten minutes is not told it for ever.
+func TestFinishOfADeletedJob(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr, server := openTrace(t, Options{}), newFakeServer()
+		raw(tr, finishLog)
+		closeTrace(t, tr)
+		server.patch = refuse(slices.Repeat([]Outcome{NotFound}, 1000)...)
+		if err := tr.Finish(t.Context(), server, 1000); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(server.start); took < unknownFor || took > unknownFor+2*longestPause {
+			t.Errorf("given up after %v", took)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package trace
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -60,7 +61,8 @@ const (
 // Signal is what the server wants of a running job: Canceling or Over.
 type Signal = Outcome
 
-// Ship sends the log to the server while the job runs, and learns from the replies what the server wants. It calls
+// Ship sends the log to the server while the job runs, and learns from the replies what the server wants. While the server is
+// away, it tries after pauses that double up to a minute, and from the first success on at the server's interval. It calls
 // cancel with Canceling at most once, and with Over at most once; cancel must not wait for Ship. Ship returns nil when
 // ctx ends or the job is Over, and an error only when the spool cannot be read.
 func (t *Trace) Ship(ctx context.Context, up Uploader, cancel func(Signal)) error {
@@ -79,7 +81,7 @@ func (t *Trace) Ship(ctx context.Context, up Uploader, cancel func(Signal)) erro
 			if err := h.beat(ctx); err != nil || h.over {
 				return err
 			}
-			tick.Reset(h.interval)
+			tick.Reset(h.pause())
 		}
 	}
 }
@@ -91,6 +93,7 @@ type heartbeat struct {
 	lastSent  time.Time // when the server last accepted something
 	canceling bool      // cancel was told
 	over      bool      // cancel was told
+	failed    int       // calls in a row without an answer of use
 }
 
 // beat sends what waits, or says that the job is alive.
@@ -99,10 +102,34 @@ func (h *heartbeat) beat(ctx context.Context) error {
 	if err != nil || !ok || time.Since(h.lastSent) < h.silence() {
 		return err
 	}
-	if reply, err := h.up.KeepAlive(ctx, h.sum()); err == nil {
-		h.take(reply, 0)
-	}
+	reply, err := h.up.KeepAlive(ctx, h.sum())
+	h.hear(reply, err, 0)
 	return nil
+}
+
+// pause is the time until the next beat.
+func (h *heartbeat) pause() time.Duration {
+	if h.failed < 2 {
+		return h.interval
+	}
+	wait := min(h.interval<<min(h.failed-1, 10), longestPause)
+	// Jitter, or a server that comes back would meet all jobs at once.
+	return max(h.interval, wait/2+rand.N(wait/2+1))
+}
+
+// hear acts on what came back for a patch of n bytes, or for a keep-alive, and reports whether it was stored. What was not is
+// kept, and sent again at the next beat.
+func (h *heartbeat) hear(reply Reply, err error, n int) (stored bool) {
+	if err != nil {
+		h.failed++
+		return false
+	}
+	switch h.failed++; reply.Outcome {
+	case Stored, Realign, Resend:
+		h.failed = 0
+	}
+	h.take(reply, n)
+	return reply.Outcome == Stored
 }
 
 // silence is how long the server may hear nothing of the job.
@@ -127,11 +154,7 @@ func (h *heartbeat) sendWaiting(ctx context.Context) (ok bool, err error) {
 			break
 		}
 		reply, err := h.up.Patch(ctx, h.trace.sent, chunk)
-		if err != nil {
-			return false, nil // kept, and sent again at the next tick
-		}
-		h.take(reply, len(chunk))
-		if reply.Outcome != Stored {
+		if !h.hear(reply, err, len(chunk)) {
 			return false, nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -282,3 +283,54 @@ func TestShipFailsWithoutItsSpool(t *testing.T) {
 
 // crc is the checksum as the fake server records it.
 func crc(log string) string { return fmt.Sprintf("%d %08x", len(log), crc32.ChecksumIEEE([]byte(log))) }
+
+// TestShipBacksOff: a server that is away is tried after pauses that double up to a minute, whatever the calls are, and from
+// the first success on at its interval. The log that waited meanwhile is whole.
+func TestShipBacksOff(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]answer{
+		"no network": {err: errors.New("no network")}, "temporary": {reply: Reply{Outcome: Temporary}}, "404": {reply: Reply{Outcome: NotFound}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const fails = 12
+				tr, server := openTrace(t, Options{}), newFakeServer()
+				var at []time.Time
+				server.patch = slices.Repeat([]answer{away}, fails)
+				stop := shipping(t, tr, timedPatch{server, &at})
+				for n := 0; n < fails+3; n = len(at) {
+					raw(tr, "a")
+					time.Sleep(time.Second)
+					synctest.Wait()
+				}
+				stop()
+				for i, most := range []int{3, 6, 12, 24, 48, 60, 60, 60, 60, 60, 60, 60} {
+					d, most := at[i+1].Sub(at[i]), time.Duration(most)*time.Second
+					if d < max(most/2, firstInterval) || d > most {
+						t.Errorf("pause %d is %v, want %v to %v", i, d, most/2, most)
+					}
+				}
+				for i := fails; i < fails+2; i++ {
+					if d := at[i+1].Sub(at[i]); d != firstInterval {
+						t.Errorf("after a success the pause is %v", d)
+					}
+				}
+				if log := string(server.log); log != strings.Repeat("a", len(log)) || int64(len(log)) != tr.sent {
+					t.Errorf("the server has %d bytes, was sent %d: %.50q", len(log), tr.sent, log)
+				}
+			})
+		})
+	}
+}
+
+// timedPatch notes when the log was sent.
+type timedPatch struct {
+	*fakeServer
+	at *[]time.Time
+}
+
+func (f timedPatch) Patch(ctx context.Context, offset int64, chunk []byte) (Reply, error) {
+	*f.at = append(*f.at, time.Now())
+	return f.fakeServer.Patch(ctx, offset, chunk)
+}
