@@ -34,16 +34,7 @@ func rounds(t *testing.T, few int) int {
 // had been, and nothing left on the engine.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("LCED_SEED"); text != "" {
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seed = n
-	}
-	t.Logf("LCED_SEED=%d", seed)
-	dice := rand.New(rand.NewPCG(seed, 0))
+	dice := rand.New(rand.NewPCG(chaosSeed(t), 0))
 	w := newWorld(t, plainConfig, nil)
 	counts := map[string]int{}
 	for round := range rounds(t, 6) {
