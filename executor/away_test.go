@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -131,5 +132,26 @@ func TestEngineTime(t *testing.T) {
 	got, err := onEngine(t.Context(), e.docker, time.Now().Add(-time.Minute))
 	if off := got.Sub(behind); err != nil || off > -time.Minute || off < -30*time.Minute {
 		t.Errorf("%v, %v, which is %v from the engine's time", got, err, off)
+	}
+}
+
+// TestPingOfAnEngineOnItsWayOut: it takes no new connections, and still serves those that it has.
+func TestPingOfAnEngineOnItsWayOut(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+	}))
+	t.Cleanup(server.Close)
+	e, err := Connect(t.Context(), Connection{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	if err := e.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server.Listener.Close()
+	if err := e.Ping(t.Context()); err == nil {
+		t.Error("an engine that stops is taken for one that works")
 	}
 }

@@ -90,8 +90,10 @@ const pingTimeout = 20 * time.Second
 
 var errSilent = errors.New("it did not answer for 20 seconds")
 
-// Ping asks whether the engine still answers.
+// Ping asks whether the engine still answers, by a connection of its own: one that is on its way out takes no new ones, but
+// serves those that it has for as long as its containers need to end.
 func (e *Engine) Ping(ctx context.Context) error {
+	_ = e.docker.Close() // only what is idle
 	limited, cancel := context.WithTimeoutCause(ctx, e.patience.ping, errSilent)
 	defer cancel()
 	if _, err := e.docker.Ping(limited, client.PingOptions{}); err != nil {

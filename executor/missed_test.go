@@ -3,6 +3,7 @@ package executor
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -39,5 +40,53 @@ func TestMissed(t *testing.T) {
 	}
 	if got.String() != want {
 		t.Errorf("the output is %q, want %q", got.String(), want)
+	}
+}
+
+// TestMissedLines: what was read is left out to the byte, whatever the lines hold.
+func TestMissedLines(t *testing.T) {
+	t.Parallel()
+	const early, late = "2026-01-02T03:04:05.000000006Z ", "2026-01-02T03:05:00.000000000Z "
+	lost, err := time.Parse(time.RFC3339Nano, "2026-01-02T03:04:30Z")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		skip  int64
+		lost  time.Time
+		lines []string
+		want  string
+	}{
+		"all of it":                                {lines: []string{early + "one\n", early + "two\n"}, want: "one\ntwo\n"},
+		"what was read":                            {skip: 4, lines: []string{early + "one\n", early + "two\n"}, want: "two\n"},
+		"within a line":                            {skip: 6, lines: []string{early + "one\n", early + "two\n"}, want: "o\n"},
+		"more than there is":                       {skip: 99, lines: []string{early + "one\n"}, want: ""},
+		"spaces and lines that look like stamps":   {skip: 2, lines: []string{early + "a  b " + early + "\n"}, want: " b " + early + "\n"},
+		"an empty line and no line end":            {lines: []string{early + "\n", early + "end"}, want: "\nend"},
+		"not text":                                 {skip: 1, lines: []string{early + "\xff\x00\xfe\n"}, want: "\x00\xfe\n"},
+		"the engine lost what it had read":         {skip: 8, lost: lost, lines: []string{early + "one\n", late + "two\n"}, want: "two\n"},
+		"the engine lost nothing":                  {skip: 4, lost: lost, lines: []string{early + "one\n", late + "two\n"}, want: "two\n"},
+		"read in part before the engine went away": {skip: 5, lost: lost, lines: []string{early + "one\n", early + "two\n", late + "three\n"}, want: "wo\nthree\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			n := tt.skip
+			m := &missed{counted: &counted{to: &out, n: &n}, skip: tt.skip, gone: new(int64), lost: tt.lost}
+			for _, line := range tt.lines {
+				if got, err := m.Write([]byte(line)); got != len(line) || err != nil {
+					t.Errorf("%d bytes, error %v", got, err)
+				}
+			}
+			if out.String() != tt.want {
+				t.Errorf("%q, want %q", out.String(), tt.want)
+			}
+			if n != tt.skip+int64(len(tt.want)) {
+				t.Errorf("%d bytes count as read, want %d", n, tt.skip+int64(len(tt.want)))
+			}
+		})
+	}
+	if _, err := (&missed{counted: &counted{to: &strings.Builder{}, n: new(int64)}}).Write([]byte("nothing")); err == nil {
+		t.Error("a line without a time is taken")
 	}
 }

@@ -184,6 +184,9 @@ func (s *shell) verdict(ctx context.Context, a *armed, stage string, code int64,
 	case code != 0 && (!a.broken || s.oomKilled(ctx)):
 		return &ExitError{Stage: stage, Code: int(code), OOMKilled: s.oomKilled(ctx)}
 	}
+	if !a.lost.IsZero() {
+		return fmt.Errorf("the docker engine went away while the script ran, and container %s ended with that (exit code %d): it was restarted without live-restore, or it crashed; its own log says more (journalctl -u docker)", s.name, code)
+	}
 	return fmt.Errorf("the script's shell in container %s ended with exit code %d but not by the end of the script", s.name, code)
 }
 

@@ -134,6 +134,22 @@ func (n *nested) end(name string) (broken bool) {
 	return false
 }
 
+// hold has the engine not started anew when it ends, until release.
+func (n *nested) hold() {
+	n.t.Helper()
+	if err := os.WriteFile(filepath.Join(n.dir, "hold"), nil, 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func (n *nested) release() {
+	n.t.Helper()
+	if err := os.Remove(filepath.Join(n.dir, "hold")); err != nil {
+		n.t.Fatal(err)
+	}
+	n.awaitUp()
+}
+
 // on lets the world's runner use the nested engine, with more of the configuration's [lced] and [[runners]].
 func (w *world) on(n *nested, lced string, config dockerConfig) {
 	w.t.Helper()

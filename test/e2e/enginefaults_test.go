@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"lced-runner/internal/config"
+	"lced-runner/internal/coordinator"
+	"lced-runner/internal/janitor"
+)
+
+// TestEngineFaults lets one runner meet an engine whose subnets are used up, one that stands still for a while, one that is
+// killed under a script, one that is stopped under another and away for a while, and one whose disk is full. No job is lost or
+// blamed, and nothing is left on the engine. What takes minutes is tested with an engine that is made up (package executor).
+func TestEngineFaults(t *testing.T) {
+	t.Parallel()
+	n := newNested(t, 700, []string{"busybox:latest", "lced-runner:dev"},
+		"--bip", "172.29.0.1/24", "--default-address-pool", "base=172.30.0.0/24,size=26", "--storage-driver", "overlay2",
+		"--registry-mirror", "http://"+gateway(t, engine(t))+":5055")
+	w := prepareWorld(t, nil)
+	w.on(n, "  min_free_disk = \"150m\"\n  min_free_memory = \"1m\"\n  disk_high_watermark = 100\n  disk_low_watermark = 100", everyPolicy)
+	w.startRunner()
+	w.awaitUp()
+
+	w.noFreeSubnet()
+	w.engineStandsStill(n)
+	w.engineIsKilled(n)
+	w.engineIsAway(n)
+	w.fullDisk(n)
+}
+
+// blamesTheEngine is the end of a job whose script lost its engine.
+func blamesTheEngine(t *testing.T, e ending) {
+	t.Helper()
+	fails("runner_system_failure", 0, "begun\n")(t, e)
+	if !strings.Contains(e.log, "the docker engine ") && !strings.Contains(e.log, "was ended from outside") {
+		t.Errorf("the log does not say what happened:\n%s", e.log)
+	}
+}
+
+// engineStandsStill stops the engine in the middle of a script's output, which all arrives later.
+func (w *world) engineStandsStill(n *nested) {
+	w.t.Helper()
+	id := w.submit(job("echo begun", "i=0; while [ $i -lt 400 ]; do echo entry $i of a long log; i=$((i+1)); sleep 0.01; done"))
+	w.awaitLog(id, "begun\n")
+	n.signal("STOP")
+	time.Sleep(3 * time.Second) // longer than its pings may take
+	n.signal("CONT")
+	j, log := w.await(id)
+	succeeds()(w.t, ending{j, log})
+	wholeLog(w.t, log, 400)
+}
+
+func (w *world) engineIsKilled(n *nested) {
+	w.t.Helper()
+	id := w.submit(job("echo begun", "sleep 300"))
+	w.awaitLog(id, "begun\n")
+	n.signal("KILL")
+	j, log := w.await(id)
+	blamesTheEngine(w.t, ending{j, log})
+	n.awaitUp()
+}
+
+// engineIsAway stops the engine under a script; a job that comes meanwhile waits for it.
+func (w *world) engineIsAway(n *nested) {
+	w.t.Helper()
+	id := w.submit(job("echo begun", "sleep 300"))
+	w.awaitLog(id, "begun\n")
+	n.hold()
+	n.signal("TERM")
+	next := w.submit(job("echo back"))
+	w.awaitSaid("cannot take jobs right now")
+	n.release()
+	j, log := w.await(id)
+	blamesTheEngine(w.t, ending{j, log})
+	j, log = w.await(next)
+	succeeds("back\n")(w.t, ending{j, log})
+}
+
+// noFreeSubnet fills the engine's pool with networks that seem to be left from jobs of this runner.
+func (w *world) noFreeSubnet() {
+	t := w.t
+	t.Helper()
+	id, _ := config.SystemID(w.dir)
+	full := false
+	for _, name := range []string{"left-1", "left-2", "left-3", "left-4", "left-5"} {
+		_, err := w.docker.NetworkCreate(t.Context(), name, client.NetworkCreateOptions{Labels: map[string]string{"lced.runner": id}})
+		full = full || err != nil
+	}
+	if !full {
+		t.Fatal("the engine has subnets for all")
+	}
+	j, log := w.run(job("echo not stopped by that"))
+	succeeds("the engine has no free subnet left", "unused networks of this runner", "not stopped by that\n")(t, ending{j, log})
+}
+
+// fullDisk fills the engine's disk: no job is taken until the image that an earlier job pulled has made room.
+func (w *world) fullDisk(n *nested) {
+	t := w.t
+	t.Helper()
+	j, log := w.run(in("debian:bookworm-slim", "echo pulled"))
+	succeeds("Pulling docker image debian:bookworm-slim", "pulled\n")(t, ending{j, log})
+	ballast := filepath.Join(n.dir, "ballast")
+	leaveFree(t, ballast, 140<<20)
+	if j, log := w.run(job("echo there is room")); j.State != coordinator.StateSuccess {
+		t.Errorf("state %s\n%s", j.State, log)
+	}
+	if _, err := n.docker.ImageInspect(t.Context(), "debian:bookworm-slim"); err == nil {
+		t.Error("the image that a job pulled is still there")
+	}
+	if _, err := n.docker.ImageInspect(t.Context(), "busybox:latest"); err != nil {
+		t.Errorf("an image that no job pulled is gone: %v", err)
+	}
+	// Now nothing is left that may go.
+	leaveFree(t, ballast+"2", 50<<20)
+	id := w.submit(job("echo at last"))
+	w.awaitSaid("min_free_disk in [lced]")
+	if err := os.Remove(ballast + "2"); err != nil {
+		t.Fatal(err)
+	}
+	if j, log := w.await(id); j.State != coordinator.StateSuccess {
+		t.Errorf("state %s\n%s", j.State, log)
+	}
+}
+
+// leaveFree fills the disk of a file until that many bytes are left.
+func leaveFree(t *testing.T, ballast string, bytes int64) {
+	t.Helper()
+	space, err := janitor.Disk(filepath.Dir(ballast))
+	if err == nil {
+		err = os.WriteFile(ballast, make([]byte, space.Free-bytes), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
