@@ -71,7 +71,7 @@ func (a *api) serve(endpoint Endpoint, answer func(*http.Request, []byte) reply)
 			return
 		}
 		out := answer(r, body)
-		if fault != nil && fault.Lose {
+		if fault.spoil(r.Context()) {
 			a.board.unheard(id, out)
 			hangUp(w)
 			return

@@ -36,10 +36,11 @@ type Fault struct {
 	Delay    time.Duration // before anything else
 	Truncate bool          // cut the stored log to Keep bytes
 	Keep     int
-	Status   int         // answer with this instead of processing; a 416 carries the Range of the stored log
-	Header   http.Header // of that answer
-	Cut      bool        // close the connection without an answer
-	Lose     bool        // process the call, then close the connection without an answer
+	Status   int           // answer with this instead of processing; a 416 carries the Range of the stored log
+	Header   http.Header   // of that answer
+	Cut      bool          // close the connection without an answer
+	Lose     bool          // process the call, then close the connection without an answer
+	Hold     time.Duration // process the call, and wait that long with the answer
 }
 
 // Inject adds a fault behind those that wait already.
@@ -106,14 +107,8 @@ func (f *Fault) apply(ctx context.Context, w http.ResponseWriter) (over bool) {
 	if f == nil {
 		return false
 	}
-	if f.Delay > 0 {
-		timer := time.NewTimer(f.Delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return true
-		}
+	if !wait(ctx, f.Delay) {
+		return true
 	}
 	switch {
 	case f.Cut:
@@ -127,6 +122,26 @@ func (f *Fault) apply(ctx context.Context, w http.ResponseWriter) (over bool) {
 		return false
 	}
 	return true
+}
+
+// spoil says whether the answer to a call that was processed is lost, once it was held back.
+func (f *Fault) spoil(ctx context.Context) (lost bool) {
+	if f == nil {
+		return false
+	}
+	return f.Lose || !wait(ctx, f.Hold)
+}
+
+// wait returns false where the caller does not wait as long.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // hangUp closes the connection under an answer.

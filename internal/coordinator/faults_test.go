@@ -105,6 +105,11 @@ func TestDelayedRequest(t *testing.T) {
 		if out.Code != http.StatusTooManyRequests || out.Header().Get("Retry-After") != "2" || time.Since(asked) != time.Minute {
 			t.Errorf("answered %d after %s", out.Code, time.Since(asked))
 		}
+		server.Inject(Fault{Endpoint: EndpointRequest, Hold: time.Minute})
+		asked = time.Now()
+		if out := direct(t, server, identity(nil)); out.Code != http.StatusNoContent || time.Since(asked) != time.Minute {
+			t.Errorf("answered %d after %s", out.Code, time.Since(asked))
+		}
 	})
 }
 

@@ -16,24 +16,21 @@ import (
 // transfers serves the artifact calls. Unlike those of api their bodies are streams.
 type transfers struct{ board *board }
 
-// disturb applies a fault and says whether the call is over, and whether its answer is to be lost.
-func (t *transfers) disturb(endpoint Endpoint, w http.ResponseWriter, r *http.Request) (over, lose bool) {
+// disturb applies a fault and says whether the call is over.
+func (t *transfers) disturb(endpoint Endpoint, w http.ResponseWriter, r *http.Request) (fault *Fault, over bool) {
 	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	fault := t.board.nextFault(endpoint, id)
-	if fault.apply(r.Context(), w) {
-		return true, false
-	}
-	return false, fault != nil && fault.Lose
+	fault = t.board.nextFault(endpoint, id)
+	return fault, fault.apply(r.Context(), w)
 }
 
 // upload takes an artifact from the job that made it.
 func (t *transfers) upload(w http.ResponseWriter, r *http.Request) {
-	over, lose := t.disturb(EndpointUpload, w, r)
+	fault, over := t.disturb(EndpointUpload, w, r)
 	if over {
 		return
 	}
 	out := t.store(r)
-	if lose {
+	if fault.spoil(r.Context()) {
 		hangUp(w)
 		return
 	}
@@ -162,11 +159,11 @@ func rawFileName(part *multipart.Part) string {
 
 // download gives the archive of a job to a later one, or sends it to the storage.
 func (t *transfers) download(w http.ResponseWriter, r *http.Request) {
-	over, lose := t.disturb(EndpointDownload, w, r)
+	fault, over := t.disturb(EndpointDownload, w, r)
 	if over {
 		return
 	}
-	if lose {
+	if fault.spoil(r.Context()) {
 		hangUp(w)
 		return
 	}

@@ -40,12 +40,26 @@ func standBy(ctx context.Context, r *Runner) {
 }
 
 func standByFor(ctx context.Context, e *entry, lives []*life) (id string, err error) {
+	input, err := farewells(e, lives)
+	if err != nil {
+		return "", err
+	}
+	own, _, err := lives[0].engineFacts(ctx, e)
+	if err != nil {
+		return "", err
+	}
+	c := plan.StandbyContainer(e.config, "lced-standby-"+random())
+	return executor.StartStandby(ctx, e.engine, own, c, input, helper.StandbyReady)
+}
+
+// farewells is what the container needs to report the jobs. They hold their tokens.
+func farewells(e *entry, lives []*life) ([]byte, error) {
 	var input bytes.Buffer
 	after := e.global.LCED.HandoverTimeout
 	for _, l := range lives {
 		has, rest, err := trace.Farewell(l.trace, "Job failed (system failure): the runner was stopped, and none has taken over for %v", after)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		request := helper.Standby{
 			GitLab: helper.GitLab{URL: e.config.URL, CACertPEM: e.ca, ClientCertPEM: e.cert, ClientKeyPEM: e.key, UserAgent: "lced-runner " + l.Version},
@@ -53,15 +67,10 @@ func standByFor(ctx context.Context, e *entry, lives []*life) (id string, err er
 			Reason: jobapi.MapFailureReason(jobapi.ReasonRunnerSystemFailure, l.job.Features.FailureReasons),
 		}
 		if err := json.NewEncoder(&input).Encode(request); err != nil {
-			return "", fmt.Errorf("write down job %d: %w", l.job.ID, err)
+			return nil, fmt.Errorf("write down job %d: %w", l.job.ID, err)
 		}
 	}
-	own, _, err := lives[0].engineFacts(ctx, e)
-	if err != nil {
-		return "", err
-	}
-	c := plan.StandbyContainer(e.config, "lced-standby-"+random())
-	return executor.StartStandby(ctx, e.engine, own, c, input.Bytes(), helper.StandbyReady)
+	return input.Bytes(), nil
 }
 
 // recall ends what waits in this process's place. The jobs that it reported have ended.

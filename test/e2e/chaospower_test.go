@@ -114,11 +114,11 @@ func spooled(file []byte) (log []byte) {
 }
 
 // boot gives the machine another boot id, as the runner sees it.
-func (c *chaos) boot(name string) {
-	c.t.Helper()
-	path := filepath.Join(c.dir, "boot_id")
+func (w *world) boot(name string) {
+	w.t.Helper()
+	path := filepath.Join(w.dir, "boot_id")
 	if err := os.WriteFile(path, []byte(strings.ReplaceAll(name, " ", "-")+"\n"), 0o644); err != nil {
-		c.t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	c.wrapper = []string{"unshare", "-m", "sh", "-c", `mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"`, path}
+	w.wrapper = []string{"unshare", "-m", "sh", "-c", `mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"`, path}
 }

@@ -1,0 +1,154 @@
+package e2e
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"lced-runner/internal/ciyaml"
+	"lced-runner/internal/coordinator"
+)
+
+// lockHolder is a service that takes the lock of the stages of a project when the script wants that, until it is let go.
+const lockHolder = `until [ -e /builds/hold ]; do sleep 0.1; done
+exec 9<>"$(cat /builds/hold)"; flock 9; touch /builds/held; ` + untilGo + `; rm /builds/hold /builds/held`
+
+// TestRestart kills the runner while jobs are where its death may hurt most, and lets things happen while it is away: a user
+// cancels, a container is removed, a timeout passes. The next process brings each job to its true end.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	w := prepareWorld(t, nil)
+	w.writeConfig("concurrent = 8\ncheck_interval = 1\n" + strings.Replace(w.entry("restarted"), "  limit = 1\n", "", 1))
+	w.startRunner()
+	none := func(spec coordinator.JobSpec) coordinator.JobSpec { return with(spec, "GIT_STRATEGY=none") }
+	canceledOne := w.submit(none(after(job(forever), "echo after $CI_JOB_STATUS")))
+	late := w.submit(none(timeout(25, after(job(forever), "echo never"))))
+	gone := w.submit(none(job(forever)))
+	dind := w.submit(none(dockerJob("docker:latest", nil, whichDaemon, "docker volume create kept-volume", "echo ready; "+untilGo, "docker volume ls -q | grep kept-volume; echo $(docker info --format '{{.Name}}') is the same")))
+	spec := beside(job("echo content >file", `echo "$CI_PROJECT_DIR.tmp/.lced-runner.lock" >/builds/hold; until [ -e /builds/held ]; do sleep 0.1; done`),
+		ciyaml.Service{Image: ciyaml.Image{Name: "debian:bookworm-slim"}, Command: []string{"bash", "-c", lockHolder}})
+	spec.Job.Caches = []ciyaml.Cache{{Key: "key", Paths: []string{"file"}}}
+	spec.Job.Artifacts = &ciyaml.Artifacts{Paths: []string{"file"}}
+	saving := w.submit(spec)
+	w.gitlab.Inject(coordinator.Fault{Endpoint: coordinator.EndpointUpload, Job: saving, Hold: patience})
+	for id, text := range map[int64]string{canceledOne: "begun\n", late: "begun\n", gone: "begun\n", dind: "ready\n", saving: "Waiting for an earlier stage"} {
+		w.awaitLog(id, text)
+	}
+	holder := w.containerOf(saving, "service")
+
+	w.signal(syscall.SIGKILL)
+	w.waitExit()
+	w.gitlab.Cancel(canceledOne)
+	if _, err := w.docker.ContainerRemove(t.Context(), w.containerOf(gone, "build"), client.ContainerRemoveOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.startRunner()
+	begun := time.Now()
+	j, log := w.await(gone)
+	t.Logf("a job whose container is gone is reported %v after the start", time.Since(begun).Round(time.Millisecond))
+	fails("runner_system_failure", 0, "begun\n", "the job's container is gone")(t, ending{j, log})
+	j, log = w.await(canceledOne)
+	canceled(t, ending{j, log}, "after canceled\n")
+
+	// In the middle of archive_cache; then when GitLab has the archive, and nobody was told.
+	w.awaitLog(saving, "this stage begins again")
+	w.letGo(holder)
+	w.awaitArtifact(saving)
+	w.restart(syscall.SIGKILL)
+	j, log = w.await(saving)
+	succeeds("Created cache")(t, ending{j, log})
+	ending{j, log}.times(t, "this stage begins again", 2)
+	if files := coordinator.ArtifactsOf(w.gitlab).List(saving); len(files) != 1 {
+		t.Errorf("artifacts %v", files)
+	}
+
+	w.letGo(w.containerOf(dind, "build"))
+	j, log = w.await(dind)
+	succeeds("\nkept-volume\n", said(t, log, "daemon=")+" is the same\n")(t, ending{j, log})
+	j, log = w.await(late)
+	lacks(fails("job_execution_timeout", 0, "execution took longer than 25s"), "never\n")(t, ending{j, log})
+	ending{j, log}.times(t, "begun\n", 1)
+}
+
+// awaitArtifact waits until GitLab has an artifact of a job that runs.
+func (w *world) awaitArtifact(id int64) {
+	w.t.Helper()
+	for late := time.Now().Add(patience); len(coordinator.ArtifactsOf(w.gitlab).List(id)) == 0; time.Sleep(50 * time.Millisecond) {
+		if j, _ := w.gitlab.Job(id); j.Ended() || time.Now().After(late) {
+			w.t.Fatalf("job %d uploads no artifact: %s\n%s", id, j.State, w.gitlab.Trace(id))
+		}
+	}
+}
+
+// TestReboot ends the machine, as far as a runner can see it: containers are dead, and the kernel has another boot id. No job
+// goes on; what a script had written before the end is in its log.
+func TestReboot(t *testing.T) {
+	t.Parallel()
+	w := prepareWorld(t, nil)
+	w.configure(plainConfig)
+	w.boot("first")
+	w.startRunner()
+	script := w.submit(with(job("echo begun; "+untilGo, "echo the last words; sleep 1000"), "GIT_STRATEGY=none"))
+	preparing := w.submit(patched(job("echo never"), func(payload map[string]any) {
+		payload["hooks"] = []any{map[string]any{"name": "pre_get_sources_script", "script": []any{"echo the hook; sleep 1000"}}}
+	}))
+	w.awaitLog(script, "begun\n")
+	w.awaitLog(preparing, "the hook\n")
+	w.signal(syscall.SIGKILL)
+	w.waitExit()
+	build := w.containerOf(script, "build")
+	w.letGo(build)
+	awaitSaid(t, func() string { return command(t, "", "docker", "logs", build) }, "\nthe last words\n")
+	for _, id := range []string{build, w.containerOf(preparing, "predefined")} {
+		if _, err := w.docker.ContainerKill(t.Context(), id, client.ContainerKillOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.boot("second")
+	w.startRunner()
+	j, log := w.await(script)
+	fails("runner_system_failure", 0, "begun\n", "the last words\n", "the machine was restarted while this job was running")(t, ending{j, log})
+	j, log = w.await(preparing)
+	lacks(fails("runner_system_failure", 0, "the machine was restarted while this job was being prepared"), "never\n")(t, ending{j, log})
+}
+
+// TestUpgrade replaces the runner's container by one of another image under a job. The job goes on, with the helper that it has;
+// the next one has a helper of the new image.
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	w := prepareWorld(t, nil)
+	w.moveTo(t.TempDir())
+	w.configure(plainConfig)
+	start := func(image string) (id string) {
+		id = strings.TrimSpace(command(t, "", "docker", "run", "-d", "-v", w.dir+":/etc/gitlab-runner", "-v", "/var/run/docker.sock:/var/run/docker.sock",
+			image, "run", "--user=gitlab-runner", "--working-directory=/home/gitlab-runner"))
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("log of the runner:\n%s", command(t, "", "docker", "logs", id))
+			}
+			command(t, "", "docker", "rm", "-f", "-v", id)
+		})
+		return id
+	}
+	older, newer := w.unnamedImage("lced-runner:dev"), w.unnamedImage("lced-runner:dev")
+	first := start(older)
+	spec := job("echo ready; "+untilGo, "cat README >file")
+	spec.Job.Artifacts = &ciyaml.Artifacts{Paths: []string{"file"}}
+	id := w.submit(spec)
+	w.awaitLog(id, "ready\n")
+	command(t, "", "docker", "stop", "--time", "60", first)
+	command(t, "", "docker", "rm", "-v", first)
+	second := start(newer)
+	w.letGo(w.containerOf(id, "build"))
+	j, log := w.await(id)
+	succeeds("Using helper image: "+older)(t, ending{j, log})
+	if files := coordinator.ArtifactsOf(w.gitlab).List(id); len(files) != 1 {
+		t.Errorf("artifacts %v", files)
+	}
+	j, log = w.run(job("cat README"))
+	succeeds("Using helper image: "+newer)(t, ending{j, log})
+	command(t, "", "docker", "stop", "--time", "60", second)
+}
