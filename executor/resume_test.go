@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // leftContainer is the build container that another process left, on an engine that is made up.
@@ -82,6 +83,8 @@ func (c *leftContainer) engine(t *testing.T) *Engine {
 				end()
 			}
 			<-c.ended
+		case "GET /info":
+			fmt.Fprintf(w, `{"SystemTime":%q}`, time.Now().Format(time.RFC3339Nano))
 		case "GET /events":
 			if c.outside {
 				fmt.Fprintln(w, `{"Type":"container","Action":"kill","Actor":{"ID":"build"}}`)
