@@ -21,7 +21,7 @@ func mayImport() map[string][]string {
 		"certs":                 {},
 		"executor":              {},
 		"jobapi":                {},
-		"internal/trace":        {},
+		"internal/trace":        {"internal/durable"},
 		"internal/ciyaml":       {},
 		"internal/coordinator":  {"internal/ciyaml"}, // never jobapi: it is a second reading of the protocol, or a wrong JSON tag would cancel itself out
 		"internal/config":       {"jobapi", "internal/durable"},

@@ -115,7 +115,7 @@ const growth = 64 << 10
 // reserve takes the room for the new content, where the file system can: a full disk is no news to get when GitLab has given
 // a token that exists only once.
 func (r *replacement) reserve() error {
-	if err := durable.Reserve(r.fresh, int64(len(r.old))+growth); err != nil {
+	if err := durable.Reserve(r.fresh, 0, int64(len(r.old))+growth); err != nil {
 		return fmt.Errorf("reserve the room for its new content: %w", err)
 	}
 	return nil

@@ -24,7 +24,7 @@ func Replace(path string, text []byte, more int64) error {
 	}
 	_, err = f.Write(text)
 	if err == nil && more > 0 {
-		err = Reserve(f, int64(len(text))+more)
+		err = Reserve(f, int64(len(text)), more)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -47,12 +47,15 @@ func SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Reserve takes room on the disk, in bytes, for what is yet to be written to a file; its size stays. The error says that there
-// is not that much. Where the file system cannot reserve anything, nothing is done.
-func Reserve(f *os.File, bytes int64) error {
+// Reserve takes room on the disk, in bytes, for what is yet to be written to a file from an offset on; its size stays. The error,
+// ENOSPC or EDQUOT, says that there is not that much. Where the file system cannot reserve anything, nothing is done.
+func Reserve(f *os.File, from, bytes int64) error {
 	const keepSize = 1 // FALLOC_FL_KEEP_SIZE
-	err := syscall.Fallocate(int(f.Fd()), keepSize, 0, bytes)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	err := error(syscall.EINTR)
+	for err == syscall.EINTR {
+		err = syscall.Fallocate(int(f.Fd()), keepSize, from, bytes)
+	}
+	if err == syscall.ENOSPC || err == syscall.EDQUOT {
 		return err
 	}
 	return nil

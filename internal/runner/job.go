@@ -278,9 +278,11 @@ func (l *account) open(s *slot) error {
 		Runner:  jobapi.ShortToken(l.entry.config.Token.Reveal()),
 		Running: &journal.Running{Format: journal.Format, Boot: l.BootID, Begun: executor.Now(), Slot: s.number, ProjectSlot: s.inside, Job: l.job},
 	}
+	begun := time.Now()
 	if err := l.journal.Put(l.record); err != nil {
 		return err
 	}
+	l.log.Debug("from here on the job outlives this process", "took", time.Since(begun))
 	o := l.traceOptions()
 	flags, _ := plan.ResolveFlags(l.job, l.entry.config) // plan.Compile warns of bad values
 	o.Timestamps, o.FewPrefixes, o.PatientKeepAlive = flags["FF_TIMESTAMPS"], !flags["FF_MASK_ALL_DEFAULT_TOKENS"], flags["FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL"]

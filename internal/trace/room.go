@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+
+	"lced-runner/internal/durable"
 )
 
 const (
@@ -11,8 +13,6 @@ const (
 	lastWords = 4 << 10
 	// roomAhead is what is reserved at once, in bytes: one call of the system for many records.
 	roomAhead = 64 << 10
-	// keepSize is FALLOC_FL_KEEP_SIZE: the file does not get longer by what is reserved behind it.
-	keepSize = 1
 )
 
 // reserve makes sure that the disk has room for n bytes behind the log. A disk that is full then ends the log between two
@@ -22,11 +22,7 @@ func (s *spool) reserve(n int64) error {
 		return nil
 	}
 	for _, size := range []int64{n + roomAhead, n} {
-		err := syscall.EINTR
-		for err == syscall.EINTR {
-			err, _ = syscall.Fallocate(int(s.file.Fd()), keepSize, s.end, size).(syscall.Errno)
-		}
-		if err != syscall.ENOSPC && err != syscall.EDQUOT {
+		if durable.Reserve(s.file, s.end, size) == nil {
 			s.room = s.end + size
 			return nil
 		}
