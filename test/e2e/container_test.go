@@ -14,7 +14,9 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"lced-runner/internal/ciyaml"
 	"lced-runner/internal/config"
+	"lced-runner/internal/coordinator"
 )
 
 // TestCompose starts the runner as the notes do: deploy/compose.yaml, a directory tree beside it, and a config.toml in
@@ -51,6 +53,7 @@ func TestCompose(t *testing.T) {
 		compose("down", "--timeout", "60")
 	})
 	id := strings.TrimSpace(compose("ps", "-q", "gitlab-runner"))
+	older := w.inspect(id).Image
 
 	j, log := w.run(withService(dockerJob("docker:latest", nil, whichDaemon, "cat README",
 		`echo "bridge=$(docker network inspect bridge --format '{{index .Options "com.docker.network.driver.mtu"}}')"`), "docker:latest"))
@@ -72,8 +75,10 @@ func TestCompose(t *testing.T) {
 	compose("kill", "-s", "HUP", "gitlab-runner")
 	logs("the new configuration is in use")
 
-	// Upgraded with a job, which goes on under the new image.
-	long := w.submit(job("echo began", "until [ -e /tmp/go ]; do sleep 0.2; done", "echo done"))
+	// Upgraded with a job, which goes on under the new image with the helper that it has; the next one has a new helper.
+	spec := job("echo began", "until [ -e /tmp/go ]; do sleep 0.2; done", "echo done")
+	spec.Job.Artifacts = &ciyaml.Artifacts{Paths: []string{"README"}}
+	long := w.submit(spec)
 	w.awaitLog(long, "\nbegan\n")
 	replace(t, file, "lced-runner:latest", upgrade)
 	compose("up", "-d")
@@ -96,7 +101,10 @@ func TestCompose(t *testing.T) {
 		t.Errorf("the drained runner's exit code is %s", code)
 	}
 	j, log = w.await(long)
-	wantSuccess(t, j, log, "\nbegan\n", "\ndone\n")
+	wantSuccess(t, j, log, "\nbegan\n", "\ndone\n", "Using helper image: "+older+"\x1b")
+	if files := coordinator.ArtifactsOf(w.gitlab).List(long); len(files) != 1 {
+		t.Errorf("artifacts %v", files)
+	}
 
 	compose("up", "-d", "--force-recreate")
 	next := strings.TrimSpace(compose("ps", "-q", "gitlab-runner"))
@@ -104,7 +112,7 @@ func TestCompose(t *testing.T) {
 		t.Error("the container was not replaced")
 	}
 	j, log = w.run(job("true"))
-	wantSuccess(t, j, log)
+	wantSuccess(t, j, log, "Using helper image: "+upgrade+"\x1b")
 	docker("stop", "--time", "60", next)
 	if s := w.inspect(next).State; s.ExitCode != 0 || s.Running {
 		t.Errorf("the stopped runner's state is %s, exit code %d", s.Status, s.ExitCode)
