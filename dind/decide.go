@@ -24,6 +24,14 @@ const (
 
 // Decide says what to do for a job. An error is a refusal: one sentence for the user that names the key to set.
 func Decide(job Job) (Setup, error) {
+	setup, err := decide(job)
+	if err == nil && job.Mode != ModeOff {
+		addBuilders(job, &setup)
+	}
+	return setup, err
+}
+
+func decide(job Job) (Setup, error) {
 	asked, refused, warnings := askedFor(job)
 	switch job.Mode {
 	case ModeOff:

@@ -81,6 +81,7 @@ type Setup struct {
 	BuildEnv map[string]string
 
 	Sidecars     []Sidecar
+	Builders     []Builder
 	SkipServices []int // indices of dind services that are not started; Note or Warnings say why
 
 	// DropVolumes are the destinations of single-path volumes that B and S do not get: those at DOCKER_TLS_CERTDIR or

@@ -126,7 +126,10 @@ func (r *serviceRun) ready(ctx context.Context, id string) error {
 	errTimeout := fmt.Errorf("service %s did not become ready within %v", svc.Title, svc.Ready.Timeout)
 	wait, cancel := context.WithTimeoutCause(ctx, svc.Ready.Timeout, errTimeout)
 	defer cancel()
-	code, err := on.exec(wait, id, svc.Ready.Command, nil, io.Discard, io.Discard)
+	code, err := 127, error(nil) // a shell's for no such command
+	if len(svc.Ready.Command) > 0 {
+		code, err = on.exec(wait, id, svc.Ready.Command, nil, io.Discard, io.Discard)
+	}
 	if err == nil && code == 0 {
 		return nil
 	}

@@ -87,7 +87,7 @@ type Artifact struct {
 // Dind is [runners.dind]: when a job gets a docker-in-docker sidecar, and what it is like.
 type Dind struct {
 	Mode        string        `key:"mode" oneof:"auto|always|off" doc:"auto: jobs that declare a dind service, set LCED_DIND, or use a docker client image without service and socket; always: every job; off: none"`
-	Privileged  bool          `key:"privileged" doc:"the sidecar, and only it, is privileged; without this, privileged or services_privileged of [runners.docker] must allow it"`
+	Privileged  bool          `key:"privileged" doc:"sidecars, and services of moby/buildkit or podman, are privileged, and nothing else is; without this, privileged or services_privileged of [runners.docker] must allow it"`
 	Image       string        `key:"image" doc:"image of a sidecar that the job did not name; empty means the job's own image if it holds the daemon, else docker:dind"`
 	Args        []string      `key:"args" doc:"arguments of dockerd, in addition to the runner's own"`
 	WaitTimeout time.Duration `key:"wait_timeout" doc:"how long a sidecar may take until its API answers"`

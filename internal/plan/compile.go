@@ -148,7 +148,7 @@ func Compile(in Input) (*Compiled, error) {
 		return nil, err
 	}
 	makeSteps(c, p)
-	if err := keepHostUsers(c, p, sidecars); err != nil {
+	if err := keepHostUsers(c, p); err != nil {
 		return nil, err
 	}
 	p.PrepareTimeout = limitOf(c, "prepare_timeout", c.Runner.PrepareTimeout)

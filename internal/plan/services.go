@@ -33,6 +33,11 @@ func makeServices(c *compiler, s *sidecars, vols *volumes) ([]executor.Service, 
 		if sc, ok := bySidecar[i]; ok {
 			makeSidecar(c, &svc, sc, s.setup, vols)
 		}
+		for _, b := range s.setup.Builders {
+			if b.Service == i {
+				makeBuilder(c, &svc, b)
+			}
+		}
 		out = append(out, svc)
 	}
 	if sc, ok := bySidecar[-1]; ok {
@@ -102,14 +107,7 @@ func makeSidecar(c *compiler, svc *executor.Service, sc dind.Sidecar, setup dind
 	if len(sc.Entrypoint) > 0 {
 		svc.Entrypoint = sc.Entrypoint
 	}
-	unset := map[string]bool{}
-	for _, name := range sc.Unset {
-		unset[name] = true
-	}
-	svc.Env = slices.DeleteFunc(svc.Env, func(kv string) bool {
-		name, _, _ := strings.Cut(kv, "=")
-		return unset[name]
-	})
+	svc.Env = withoutVariables(svc.Env, sc.Unset)
 	svc.Env = withVariables(svc.Env, sc.Env)
 	// A bare name takes a variable out of what the image sets.
 	for _, name := range sc.Unset {
@@ -145,6 +143,21 @@ func makeSidecar(c *compiler, svc *executor.Service, sc dind.Sidecar, setup dind
 	}
 }
 
+// makeBuilder makes a service that builds images without docker wait to be used as a sidecar does, with a sidecar's privileges.
+func makeBuilder(c *compiler, svc *executor.Service, b dind.Builder) {
+	if len(svc.HostAliases) > 0 {
+		svc.HostAliases = b.Aliases
+	}
+	for i := range svc.Networks {
+		svc.Networks[i].Aliases = b.Aliases
+	}
+	svc.Aliases, svc.Cmd, svc.Env = b.Aliases, b.Command, withoutVariables(svc.Env, b.Unset)
+	if svc.Privileged = svc.Privileged || c.Runner.Dind.Privileged; !svc.Privileged {
+		c.warn("service %s is not privileged, and may not be able to build: set [runners.dind] privileged = true in config.toml", svc.Title)
+	}
+	svc.Ready = executor.Ready{Command: b.Probe, LogLine: b.LogLine, Timeout: c.Runner.Dind.WaitTimeout, Must: true}
+}
+
 // makeStore writes down where a sidecar finds the images of the project's last job. As with caches, jobs of protected refs
 // share nothing with others: who may push to any branch could else prepare the layers of a release.
 func makeStore(c *compiler, storage dind.Storage) *executor.Store {
@@ -156,6 +169,14 @@ func makeStore(c *compiler, storage dind.Storage) *executor.Store {
 		Name: c.names.store(storage.Key, protected), Target: storage.DataRoot, Version: dind.VersionVariable,
 		Labels: reusableLabels(storage.DataRoot, protected, true),
 	}
+}
+
+// withoutVariables takes variables out of an environment.
+func withoutVariables(env, names []string) []string {
+	return slices.DeleteFunc(env, func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains(names, name)
+	})
 }
 
 // withVariables adds variables to an environment, replacing those of the same name.

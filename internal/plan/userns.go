@@ -10,7 +10,7 @@ import (
 // keepHostUsers makes a plan for an engine that remaps users. A container that is privileged, or on the host's network, has to
 // have the host's users there. A sidecar is then started by way of what makes its image fit for them, for which its entrypoint
 // has to be known, and what it leaves in the checkout is given to the users of the job's other containers.
-func keepHostUsers(c *compiler, p *executor.Plan, s *sidecars) error {
+func keepHostUsers(c *compiler, p *executor.Plan) error {
 	if !c.Facts.Remaps {
 		return nil
 	}
@@ -26,7 +26,7 @@ func keepHostUsers(c *compiler, p *executor.Plan, s *sidecars) error {
 	for i := range p.Services {
 		svc := &p.Services[i]
 		host(&svc.Container)
-		if !s.any() || !svc.Privileged || !svc.Ready.Must {
+		if !svc.Privileged || !svc.Ready.Must {
 			continue
 		}
 		entrypoint := svc.Entrypoint

@@ -52,6 +52,10 @@ func TestSoakDind(t *testing.T) {
 		if n == first {
 			memory, files = w.footprint()
 		}
+		if n == 1 || n == inRow/2 {
+			resident, open := w.footprint()
+			t.Logf("after %d jobs: %d KiB resident, %d open files", n, resident, open)
+		}
 		end(n, w.submit(spec(n)))
 	}
 	memoryRow, filesRow := w.footprint()

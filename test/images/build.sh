@@ -31,6 +31,7 @@ docker-rootless docker              docker:dind-rootless
 docker-cli      docker-io           docker:cli
 docker-client   docker-io           lced-test/docker-client:latest
 docker-26       debian,busybox      docker:26-dind
+podman          debian              podman/stable:latest
 languages       debian              lced-test/languages:latest
 nonroot         debian              lced-test/nonroot:latest
 entrypoint      busybox             lced-test/entrypoint:latest
@@ -114,7 +115,7 @@ repository() {
 
 # stays NAME: an image that no test pulls. To compress and push one of these takes
 # longer than to make it.
-stays() { [[ $1 == docker:26-* || $1 == *-rootless || $1 == lced-test/languages:* ]]; }
+stays() { [[ $1 == docker:26-* || $1 == *-rootless || $1 == podman/* || $1 == lced-test/languages:* ]]; }
 
 # in_mirror NAME: true as well where there is no mirror to be in.
 in_mirror() {
