@@ -31,8 +31,6 @@ type Facts struct {
 	Rootless           bool // the engine runs without root
 	// The proxies by which the engine pulls; empty: none.
 	HTTPProxy, HTTPSProxy, NoProxy string
-
-	engine string // what tells one start of the engine from another
 }
 
 // seen is what `helper facts` prints from inside a container.
@@ -50,21 +48,27 @@ func (e *Engine) Facts(ctx context.Context, ownImage string, command []string) (
 }
 
 func learn(ctx context.Context, e *Engine, ownImage string, command []string) (*Facts, error) {
-	info, err := e.docker.Info(ctx, client.InfoOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("ask the docker engine for its configuration: %w", err)
-	}
-	// The engine has no start time; ID and version change with what matters: another engine or an upgrade.
-	id := info.Info.ID + " " + info.Info.ServerVersion
 	e.learning.Lock() // who asks at the same time waits for the answer
 	defer e.learning.Unlock()
 	e.mu.Lock()
 	known := e.facts
 	e.mu.Unlock()
-	if known != nil && known.engine == id {
-		return known, nil
+	if known != nil {
+		// The engine has no start time. One that was away for a moment may be an upgraded one; its version is a matter of a
+		// millisecond, all the rest one of tens.
+		v, err := e.docker.ServerVersion(ctx, client.ServerVersionOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("ask the docker engine for its version: %w", err)
+		}
+		if v.Version == known.Version {
+			return known, nil
+		}
 	}
-	f := &Facts{Host: info.Info.Name, Version: info.Info.ServerVersion, Platform: "linux/" + goArch(info.Info.Architecture), engine: id}
+	info, err := e.docker.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("ask the docker engine for its configuration: %w", err)
+	}
+	f := &Facts{Host: info.Info.Name, Version: info.Info.ServerVersion, Platform: "linux/" + goArch(info.Info.Architecture)}
 	f.HTTPProxy, f.HTTPSProxy, f.NoProxy = info.Info.HTTPProxy, info.Info.HTTPSProxy, info.Info.NoProxy
 	f.Remaps, f.Rootless = slices.Contains(info.Info.SecurityOptions, "name=userns"), slices.Contains(info.Info.SecurityOptions, "name=rootless")
 	if rc := info.Info.RegistryConfig; rc != nil {

@@ -38,9 +38,10 @@ type Job struct {
 	remarks   []string // for the first step's section as well
 	imageUser string   // of the build container's image
 	// Spans are the parts of the start-up, when Run has returned; none for a job that was not started.
-	Spans []Span
-	held  []string // claimed on the way: ids of images, names of stores
-	idle  string   // id of the helper, where nothing is left of the job in it: it lives on until Remove
+	Spans   []Span
+	held    []string // claimed on the way: ids of images, names of stores
+	retried bool     // its start-up has failed before
+	idle    string   // id of the helper, where nothing is left of the job in it: it lives on until Remove
 }
 
 // NewJob prepares nothing yet, but claims what the plan names: until Remove nobody takes it for a leftover.

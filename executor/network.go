@@ -19,9 +19,9 @@ type networks struct {
 	claims *claims
 }
 
-// create makes the job's own bridge network. The name is unique to the job; one of the same name is a leftover: the engine may
-// have made it for a runner that was killed meanwhile, and does not refuse a second one.
-func (n networks) create(ctx context.Context, spec *Network, labels map[string]string) error {
+// create makes the job's own bridge network. The name is unique to the job. Where the job was begun before, again, one of the same
+// name is a leftover: the engine may have made it for a runner that was killed meanwhile, and does not refuse a second one.
+func (n networks) create(ctx context.Context, spec *Network, labels map[string]string, again bool) error {
 	opts := client.NetworkCreateOptions{Driver: "bridge", Labels: typed(labels, "network"), Options: map[string]string{}}
 	if spec.MTU > 0 {
 		opts.Options[optionMTU] = strconv.Itoa(spec.MTU)
@@ -32,6 +32,8 @@ func (n networks) create(ctx context.Context, spec *Network, labels map[string]s
 	n.dialAnew()
 	made, err := n.docker.NetworkCreate(ctx, spec.Name, opts)
 	switch {
+	case err == nil && !again:
+		return nil
 	case err == nil:
 		_ = n.removeNamed(ctx, spec.Name, made.ID) // one that stays shows when a container joins, and the start-up begins again
 		return nil
@@ -52,10 +54,10 @@ const (
 
 // createPatiently makes the job's network. Where the engine's subnets are used up, those that no job of ours needs are freed,
 // and the job waits for others to end.
-func (n networks) createPatiently(ctx context.Context, spec *Network, labels map[string]string, log Section) error {
+func (n networks) createPatiently(ctx context.Context, spec *Network, labels map[string]string, again bool, log Section) error {
 	for try := 1; ; try++ {
 		steadily, cancel := steady(ctx)
-		err := n.create(steadily, spec, labels)
+		err := n.create(steadily, spec, labels, again)
 		cancel()
 		if !errors.Is(err, errNoSubnet) || try == subnetTries {
 			return err
@@ -104,16 +106,16 @@ func (n networks) removeNamed(ctx context.Context, name, butFor string) error {
 	return errors.Join(errs...)
 }
 
-// remove removes what is still attached to the network, then the network.
+// remove removes the network, and what is still attached to it where that keeps it.
 func (n networks) remove(ctx context.Context, name string) error {
-	res, err := n.docker.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
+	_, err := n.docker.NetworkRemove(ctx, name, client.NetworkRemoveOptions{})
 	switch {
-	case errdefs.IsNotFound(err):
+	case err == nil, errdefs.IsNotFound(err):
 		return nil
-	case err != nil && strings.Contains(err.Error(), "is ambiguous"):
+	case strings.Contains(err.Error(), "is ambiguous"):
 		return n.removeNamed(ctx, name, "")
 	}
-	if err == nil {
+	if res, err := n.docker.NetworkInspect(ctx, name, client.NetworkInspectOptions{}); err == nil {
 		for _, endpoint := range res.Network.Containers {
 			// By its name: an endpoint that a crash of the engine left behind has no container.
 			_, _ = n.docker.NetworkDisconnect(ctx, name, client.NetworkDisconnectOptions{Container: endpoint.Name, Force: true})

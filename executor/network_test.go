@@ -14,7 +14,7 @@ func TestNoSubnetLeft(t *testing.T) {
 		"all predefined address pools have been fully subnetted",
 	} {
 		e := fakeEngine(t, func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusInternalServerError, text) })
-		err := e.networks.create(t.Context(), &Network{Name: "n"}, nil)
+		err := e.networks.create(t.Context(), &Network{Name: "n"}, nil, false)
 		if err == nil || !strings.Contains(err.Error(), "docker network prune") {
 			t.Errorf("%q: the error does not say what to do: %v", text, err)
 		}

@@ -38,7 +38,7 @@ func (j *Job) prepare(ctx, steps context.Context) error {
 			return fmt.Errorf("clean up after a preparation that failed: %w", err)
 		}
 		j.forget()
-		j.shell = nil
+		j.shell, j.retried = nil, true
 		j.plan.claim(&j.engine.claims) // for the next try
 		select {
 		case <-time.After(preparePause):

@@ -120,7 +120,7 @@ func (s *starter) createNetwork(ctx context.Context) error {
 		return err
 	}
 	defer s.graph.span("network")()
-	return s.engine.networks.createPatiently(ctx, s.plan.Network, s.plan.Labels, s.log)
+	return s.engine.networks.createPatiently(ctx, s.plan.Network, s.plan.Labels, s.resumed != nil || s.retried, s.log)
 }
 
 // createVolumes creates the job's volumes and fills those that have files.
