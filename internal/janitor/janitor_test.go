@@ -162,6 +162,44 @@ func TestManyItems(t *testing.T) {
 	}
 }
 
+// static is a stock that only counts what is removed.
+type static struct {
+	warehouse
+	removed int
+}
+
+func (s *static) Discard(context.Context, executor.Item) error {
+	s.removed++
+	return nil
+}
+
+// BenchmarkClean removes about a quarter of what there is: its cost for each item grows with the logarithm of their number, as sorting does.
+func BenchmarkClean(b *testing.B) {
+	for _, n := range []int{1000, 10_000, 100_000} {
+		b.Run(fmt.Sprint(n, " volumes"), func(b *testing.B) {
+			var items []executor.Item
+			for i := range n {
+				items = append(items, executor.Item{Volume: fmt.Sprint(i)})
+			}
+			for b.Loop() {
+				s := &static{warehouse: warehouse{items: items}}
+				j, err := New(Options{Stock: s, Count: s.count, Logger: slog.New(slog.DiscardHandler), Disk: func() (Space, error) {
+					return Space{Free: int64(s.removed), Total: int64(n)}, nil
+				}}, Limits{High: 85, Low: 75})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for i := range n {
+					j.records.note(executor.Use{Volume: fmt.Sprint(n - i)})
+				}
+				if err := j.Clean(b.Context()); err != nil || s.removed < n/5 {
+					b.Fatal(s.removed, err)
+				}
+			}
+		})
+	}
+}
+
 func TestRefuse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
