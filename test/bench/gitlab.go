@@ -26,7 +26,7 @@ type gitlab struct {
 	firstPoll chan time.Time
 }
 
-func newGitLab(address, token string) (*gitlab, error) {
+func newGitLab(address string, tokens ...string) (*gitlab, error) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
 	if err != nil {
 		return nil, err
@@ -35,7 +35,9 @@ func newGitLab(address, token string) (*gitlab, error) {
 	if g.Server, err = coordinator.New(coordinator.Options{URL: g.url, LongPoll: 20 * time.Second}); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	g.AddRunner(coordinator.Runner{Token: token, AnyTags: true})
+	for _, token := range tokens {
+		g.AddRunner(coordinator.Runner{Token: token, AnyTags: true})
+	}
 	g.http = &http.Server{Handler: http.HandlerFunc(g.serve)}
 	go func() { g.served <- g.http.Serve(counting{listener, &g.bytes}) }()
 	return g, nil

@@ -21,7 +21,7 @@ import (
 
 func main() {
 	var o options
-	flag.IntVar(&o.rounds, "rounds", 7, "how often each case runs on each side; one more round before them is not counted")
+	flag.IntVar(&o.rounds, "rounds", 5, "how often each case runs on each side; one more round before them is not counted; with 1 there is none")
 	flag.StringVar(&o.binary, "binary", "", "the lced-runner to measure; its image is lced-runner:dev")
 	flag.DurationVar(&o.idle, "idle", time.Minute, "how long the runners are watched while they have nothing to do; 0: not at all")
 	flag.BoolVar(&o.scale, "scale", false, "measure how the cost grows with the work, instead of the usual cases")
@@ -90,7 +90,7 @@ func bench(ctx context.Context, o options) (err error) {
 	}
 	r := report{cases: o.cases(), starts: s.starts()}
 	if o.idle > 0 {
-		if r.idle, err = s.idle(ctx, o.idle); err != nil {
+		if r.idle, err = idle(ctx, s.subjects, o.idle); err != nil {
 			return err
 		}
 	}
@@ -100,5 +100,8 @@ func bench(ctx context.Context, o options) (err error) {
 	r.peaks = s.highest
 	fmt.Printf("Engine %s, %s, %d CPUs, load before %.4s, %d rounds.\n\n", info.Info.ServerVersion, info.Info.Architecture, info.Info.NCPU, load, o.rounds)
 	r.write(os.Stdout)
+	if o.scale && o.only.MatchString("entries of the configuration") {
+		return entries(ctx, os.Stdout, docker, o, dir)
+	}
 	return nil
 }

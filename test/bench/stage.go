@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -73,10 +74,8 @@ func wanted(name string, cases []benchmark) bool {
 // of reports whether a program takes part in a case.
 func (b benchmark) of(name string) bool {
 	switch name {
-	case ours:
-		return b.subject == ""
-	case peer:
-		return b.subject == "" || b.subject == stock // it has one way only, next to which ours stand
+	case ours, peer:
+		return b.subject == "" || b.subject == name
 	}
 	return b.subject == name
 }
@@ -86,12 +85,12 @@ type result map[string][]sample
 
 const theFloor = "floor"
 
-// measure plays every case on every side, in turns. The first round is not counted.
+// measure plays every case on every side, in turns. The first round is not counted, and left out where only one is to follow.
 func (s *stage) measure(ctx context.Context, cases []benchmark, rounds int) ([]result, error) {
 	results := make([]result, len(cases))
 	for round := range rounds + 1 {
 		for i, b := range cases {
-			if b.rounds > 0 && round > b.rounds {
+			if b.rounds > 0 && round > b.rounds || round == 0 && min(rounds, cmp.Or(b.rounds, rounds)) == 1 {
 				continue
 			}
 			if results[i] == nil {
@@ -205,15 +204,15 @@ type idling struct {
 	bytes    int64 // to and from GitLab
 }
 
-// idle watches all subjects at once while they have nothing to do.
-func (s *stage) idle(ctx context.Context, while time.Duration) (map[string]idling, error) {
+// idle watches subjects at once while they have nothing to do.
+func idle(ctx context.Context, subjects []*subject, while time.Duration) (map[string]idling, error) {
 	fmt.Fprintf(os.Stderr, "bench: %v of idleness\n", while)
 	type mark struct {
 		usage        usage
 		polls, bytes int64
 	}
 	marks := map[string]mark{}
-	for _, subject := range s.subjects {
+	for _, subject := range subjects {
 		u, err := usageOf(subject.process.Process.Pid)
 		if err != nil {
 			return nil, err
@@ -226,7 +225,7 @@ func (s *stage) idle(ctx context.Context, while time.Duration) (map[string]idlin
 		return nil, context.Cause(ctx)
 	}
 	all := map[string]idling{}
-	for _, subject := range s.subjects {
+	for _, subject := range subjects {
 		before := marks[subject.name]
 		u, err := usageOf(subject.process.Process.Pid)
 		if err != nil {

@@ -64,11 +64,17 @@ func programs(ourBinary string, env func(string) string) []program {
 const outputLimit = 2_000_000
 
 // configuration is the subject's config.toml.
-func (p program) configuration(url, token string) string {
-	return fmt.Sprintf(`concurrent = 20
-check_interval = 1
-log_level = "warn"
+func (p program) configuration(url string, tokens []string) string {
+	text := "concurrent = 20\ncheck_interval = 1\nlog_level = \"warn\"\n"
+	for _, token := range tokens {
+		text += p.entry(url, token)
+	}
+	return text
+}
 
+// entry is one [[runners]] table.
+func (p program) entry(url, token string) string {
+	return fmt.Sprintf(`
 [[runners]]
 name = "bench"
 url = %q
@@ -81,17 +87,17 @@ pull_policy = "if-not-present"
 %s%s`, url, token, outputLimit, p.docker, p.rest)
 }
 
-// start starts a subject and returns when it has asked for a job.
-func (p program) start(ctx context.Context, dir, address, token string) (*subject, error) {
+// start starts a subject with a runner for each token and returns when it has asked for a job.
+func (p program) start(ctx context.Context, dir, address string, tokens ...string) (*subject, error) {
 	boot, err := bootTime()
 	if err != nil {
 		return nil, err
 	}
-	s := &subject{name: p.name, token: token, boot: boot, exited: make(chan error, 1)}
-	if s.gitlab, err = newGitLab(address, token); err != nil {
+	s := &subject{name: p.name, token: tokens[0], boot: boot, exited: make(chan error, 1)}
+	if s.gitlab, err = newGitLab(address, tokens...); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(p.configuration(s.gitlab.url, token)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(p.configuration(s.gitlab.url, tokens)), 0o600); err != nil {
 		return nil, err
 	}
 	if s.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
