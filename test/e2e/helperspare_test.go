@@ -14,29 +14,23 @@ import (
 	"lced-runner/internal/coordinator"
 )
 
-// keptHelpers are the helpers that no job has.
-func (w *world) keptHelpers() []container.Summary {
-	w.t.Helper()
-	id, _ := config.SystemID(w.dir)
-	res, err := w.docker.ContainerList(w.t.Context(), client.ContainerListOptions{
-		All: true, Filters: client.Filters{}.Add("label", "lced.runner="+id).Add("label", "com.gitlab.gitlab-runner.type=predefined"),
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return slices.DeleteFunc(res.Items, func(c container.Summary) bool { return !strings.HasSuffix(c.Names[0], "-spare") })
-}
-
-// awaitKeptHelpers waits until the engine holds so many of them, and nothing else of a job.
+// awaitKeptHelpers waits until so many helpers that no job has are all the containers that the runner has.
 func (w *world) awaitKeptHelpers(n int) []container.Summary {
 	w.t.Helper()
+	id, _ := config.SystemID(w.dir)
 	for late := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		kept := w.keptHelpers()
-		if len(kept) == n && len(w.owned()) == n {
+		all, err := w.docker.ContainerList(w.t.Context(), client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", "lced.runner="+id)})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		kept := slices.DeleteFunc(slices.Clone(all.Items), func(c container.Summary) bool {
+			return c.Labels["com.gitlab.gitlab-runner.type"] != "predefined" || !strings.HasSuffix(c.Names[0], "-spare")
+		})
+		if len(kept) == n && len(all.Items) == n {
 			return kept
 		}
 		if time.Now().After(late) {
-			w.t.Fatalf("%d helpers are kept, want %d: %v\n%s", len(kept), n, w.owned(), w.log)
+			w.t.Fatalf("%d helpers are kept, want %d, among %d containers\n%s", len(kept), n, len(all.Items), w.log)
 		}
 	}
 }
