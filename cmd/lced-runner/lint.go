@@ -16,7 +16,7 @@ func newLint() *cobra.Command {
 		Use:   "lint",
 		Short: "Check the configuration file",
 		Long:  "Check the configuration file: every key that is wrong, unknown or without effect is printed with its line. Exits 1 on an error or an unknown key.",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, err := findConfig(file)
 			if err != nil {

@@ -138,6 +138,9 @@ func register(ctx context.Context, g *globals, o registerOptions, keys keyFlags,
 	if err := askExecutor(p, d); err != nil {
 		return err
 	}
+	if q.Old != "" {
+		d.SetText("token", q.Old.Reveal()) // in place of the one to come, which nothing need miss
+	}
 	r, warnings, err := d.Runner(os.Getenv)
 	for _, w := range warnings {
 		m.Logger.Warn(w.String())

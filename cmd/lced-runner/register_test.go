@@ -72,6 +72,9 @@ func TestRegisterAsks(t *testing.T) {
 	b := newBoard(t)
 	r := b.run(b.url+"\n"+oldToken+"\n\narm64, lced\nin the cellar\n\n\nruby:2.7\n", nil, "register", "--name", "cellar")
 	b.check(r, 0, "deprecated", "Runner registered successfully")
+	if strings.Contains(r.errors, "takes no jobs") {
+		t.Errorf("a runner that GitLab is yet to make is called useless:\n%s", r.errors)
+	}
 	order := 0
 	for _, question := range []string{"instance URL", "registration token", "description for the runner:\n[cellar]", "tags", "maintenance note", "executor", "default Docker image (for example, ruby:3.3):\n[]"} {
 		at := strings.Index(r.out, question)

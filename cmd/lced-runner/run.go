@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +26,7 @@ func newRun(g *globals) *cobra.Command {
 		Short: "Take jobs from GitLab and run them",
 		Example: "  lced-runner run\n" +
 			"  lced-runner run --config /etc/gitlab-runner/config.toml",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if directory != "" {
 				if err := os.Chdir(directory); err != nil {
@@ -71,14 +70,14 @@ func (w *watcher) serve(ctx context.Context, how serving) error {
 	if warning != nil {
 		log.Warn("the runner has a new system id", "reason", warning)
 	}
-	state, unlock, err := stateDir(stateOf(c, w.file), log)
+	state, err := openState(stateOf(c, w.file), log)
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	poll, stay, jobs, stop := lifetimes(ctx, stopping{leave: how.leave, timeout: c.ShutdownTimeout, also: how.also, log: log})
+	defer state.close()
+	poll, stay, jobs, stop := lifetimes(ctx, stopping{leave: how.leave && state.lasting, timeout: c.ShutdownTimeout, also: how.also, log: log})
 	defer stop()
-	o, err := runnerOptions(c, id, state, log)
+	o, err := runnerOptions(c, id, state.dir, log)
 	if err != nil {
 		return err
 	}
@@ -86,15 +85,15 @@ func (w *watcher) serve(ctx context.Context, how serving) error {
 		o.ConfigFile = w.file
 	}
 	w.board = status.New(status.Options{
-		Version: version, Revision: revision, SystemID: id, ConfigFile: w.file, StateDir: state, LogLines: w.output.lines,
+		Version: version, Revision: revision, SystemID: id, ConfigFile: w.file, StateDir: state.dir, LogLines: w.output.lines,
 	})
 	o.Status = w.board
-	log.Info("starting", "version", version, "config", w.file, "state", state, "system_id", id)
+	log.Info("starting", "version", version, "config", w.file, "state", state.dir, "system_id", id)
 	r, err := runner.New(poll, o)
 	if err != nil {
 		return err
 	}
-	socket, tcp, err := w.listeners(state, how.listen)
+	socket, tcp, err := w.listeners(state.dir, how.listen)
 	if err != nil {
 		return err
 	}
@@ -152,26 +151,4 @@ func runnerOptions(c *config.Config, id, state string, log *slog.Logger) (runner
 		Config: c, SystemID: id, BootID: strings.TrimSpace(string(boot)), StateDir: state, Version: version, Revision: revision, Host: host,
 		MountInfo: string(mounts), DockerAuth: auth, Env: os.Getenv, Logger: log,
 	}, nil
-}
-
-// stateDir makes the directory for job logs beside the configuration and locks it: two runners with one system id would
-// remove each other's containers.
-func stateDir(state string, log *slog.Logger) (dir string, unlock func(), err error) {
-	if err := os.MkdirAll(state, 0o700); err != nil {
-		tmp, terr := os.MkdirTemp("", "lced-runner")
-		if terr != nil {
-			return "", nil, fmt.Errorf("make a directory for job logs: %w, nor in the temporary directory: %w", err, terr)
-		}
-		log.Warn("job logs are kept in a temporary directory, which a restart may lose; make the configuration's directory writable, or set state_dir in [lced]", "directory", tmp, "error", err)
-		return tmp, func() { os.RemoveAll(tmp) }, nil
-	}
-	lock, err := os.OpenFile(filepath.Join(state, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return "", nil, fmt.Errorf("open the lock of this runner: %w", err)
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		lock.Close()
-		return "", nil, fmt.Errorf("another lced-runner already runs with this configuration (%s is locked): stop it first", lock.Name())
-	}
-	return state, func() { lock.Close() }, nil
 }

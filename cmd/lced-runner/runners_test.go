@@ -107,6 +107,7 @@ func TestUnregister(t *testing.T) {
 		t.Errorf("the file is:\n%s\nwant\n%s", got, want)
 	}
 	// A runner that no file has.
+	b.want(1, []string{"/none"}, "unregister", "-u", b.url, "-t", "glrt-good", "--tls-ca-file", "/none")
 	b.want(0, []string{"manager from GitLab succeeded"}, "unregister", "-u", b.url, "-t", "glrt-good")
 }
 

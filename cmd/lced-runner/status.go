@@ -1,14 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -29,7 +27,7 @@ func newStatus() *cobra.Command {
 			"It asks the process by a socket in its state directory, so it is for the same user, in a container for `docker exec`. Exits 1 if none runs.",
 		Example: "  lced-runner status\n" +
 			"  docker compose exec gitlab-runner lced-runner status --json",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			report, err := ask(cmd.Context(), file)
 			if err != nil {
@@ -61,7 +59,7 @@ func newHealthCheck() *cobra.Command {
 			"away is told but is no failure, since a restart of the runner would mend neither; with --ready it is one.",
 		Example: "  lced-runner health-check\n" +
 			"  lced-runner health-check --ready",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			report, err := ask(cmd.Context(), file)
 			if err != nil {
@@ -97,11 +95,6 @@ func ask(ctx context.Context, flag string) (status.Report, error) {
 		c = config.Default()
 	}
 	return status.Ask(ctx, stateOf(c, file))
-}
-
-// stateOf is the state directory of the runner with a configuration.
-func stateOf(c *config.Config, file string) string {
-	return filepath.Join(cmp.Or(c.LCED.StateDir, filepath.Dir(file)), ".lced-runner")
 }
 
 // listeners are where the status is served: the socket in the state directory, and a TCP address if there is one. Without the

@@ -4,10 +4,13 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+
+	"lced-runner/internal/registration"
 )
 
 func newUnregister(g *globals) *cobra.Command {
 	var s selectionFlags
+	var tls registration.TLS
 	cmd := &cobra.Command{
 		Use:   "unregister",
 		Short: "Delete runners in GitLab and from the configuration",
@@ -24,6 +27,7 @@ func newUnregister(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			m.TLS = tls
 			ctx, stop := interruptible(cmd)
 			defer stop()
 			return m.Unregister(ctx, s.selection())
@@ -31,6 +35,9 @@ func newUnregister(g *globals) *cobra.Command {
 	}
 	s.define(cmd)
 	cmd.Flags().StringVarP(&s.token, "token", "t", "", "token of the runner")
+	for name, into := range map[string]*string{"ca": &tls.CAFile, "cert": &tls.CertFile, "key": &tls.KeyFile} {
+		cmd.Flags().StringVar(into, "tls-"+name+"-file", "", "with --url and --token of a runner that the configuration does not have: as the key of this name")
+	}
 	cmd.Flags().BoolVar(&s.all, "all-runners", false, "all runners of the configuration")
 	return cmd
 }

@@ -20,7 +20,11 @@ type Machine struct {
 	Version  string
 	Revision string
 	Logger   *slog.Logger
+	TLS      TLS
 }
+
+// TLS names files of certificates for a GitLab of which the configuration has no runner; empty: those beside the configuration.
+type TLS struct{ CAFile, CertFile, KeyFile string }
 
 // client speaks to a runner's GitLab with its token.
 func (m *Machine) client(r *config.Runner) (*jobapi.Client, error) {

@@ -14,12 +14,13 @@ var ErrNotUnregistered = errors.New("failed to unregister runners")
 
 // Unregister deletes the selected runners in GitLab, then from the file. Of a runner that was made in GitLab only what
 // GitLab knows of this machine is deleted. One that GitLab refuses stays in the file, and does not stop the others. URL and
-// token of a runner that the file does not have are taken as they are.
+// token of a runner that the file does not have are taken as they are, with the certificates of TLS.
 func (m *Machine) Unregister(ctx context.Context, s Selection) error {
 	runners, err := m.choose(s, false)
 	if err != nil && s.URL != "" && s.Token != "" && s.Name == "" {
 		r := config.DefaultRunner()
 		r.URL, r.Token = s.URL, s.Token
+		r.TLSCAFile, r.TLSCertFile, r.TLSKeyFile = m.TLS.CAFile, m.TLS.CertFile, m.TLS.KeyFile
 		m.certificates(&r)
 		return m.unregister(ctx, &r)
 	}

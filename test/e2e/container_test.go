@@ -120,7 +120,8 @@ func TestCompose(t *testing.T) {
 }
 
 // TestOwnImage starts the runner as gitlab-runner's images are started, from an image that no name leads to: its helpers
-// can only be made from it if the runner finds out what it runs from, which its host name does not tell.
+// can only be made from it if the runner finds out what it runs from, which its host name does not tell. Only the files of its
+// directory are mounted, so that nobody could go on with a job: a stop ends it.
 func TestOwnImage(t *testing.T) {
 	t.Parallel()
 	w := prepareWorld(t, nil)
@@ -128,7 +129,8 @@ func TestOwnImage(t *testing.T) {
 	w.configure(plainConfig)
 	image := w.unnamedImage("lced-runner:dev")
 	id := strings.TrimSpace(command(t, "", "docker", "run", "-d", "--hostname", "board",
-		"-v", w.dir+":/etc/gitlab-runner", "-v", "/var/run/docker.sock:/var/run/docker.sock",
+		"-v", w.dir+"/config.toml:/etc/gitlab-runner/config.toml", "-v", w.dir+"/.runner_system_id:/etc/gitlab-runner/.runner_system_id",
+		"-v", "/var/run/docker.sock:/var/run/docker.sock",
 		image, "run", "--user=gitlab-runner", "--working-directory=/home/gitlab-runner"))
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -143,10 +145,14 @@ func TestOwnImage(t *testing.T) {
 	j, log := w.run(job("cat README"))
 	wantSuccess(t, j, log, "\na file of the repository\n", "Using helper image: "+image+"\x1b")
 
+	last := w.submit(with(job(forever), "GIT_STRATEGY=none"))
+	w.awaitLog(last, "begun\n")
 	command(t, "", "docker", "stop", "--time", "60", id)
 	if s := w.inspect(id).State; s.ExitCode != 0 {
 		t.Errorf("the stopped runner's exit code is %d", s.ExitCode)
 	}
+	j, log = w.await(last)
+	fails("runner_interrupted", 0, "begun\n", "aborted: terminated")(t, ending{j, log})
 }
 
 // TestImageContents is what the image promises to those who replace gitlab-runner's by it, and to git.
