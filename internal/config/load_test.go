@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -19,10 +20,16 @@ func environment(name string) string {
 
 func TestLoadWithoutWarning(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"../../../test/notes/config-1.toml", "../../../test/notes/config-2.toml", "../../../test/notes/config-3.toml", "registered.toml", "full.toml", "full.yaml"} {
-		t.Run(name, func(t *testing.T) {
+	const notes = "../../test/notes/"
+	for _, path := range []string{notes + "config-1.toml", notes + "config-2.toml", notes + "config-3.toml", "testdata/registered.toml", "testdata/full.toml", "testdata/full.yaml"} {
+		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			c, warnings, err := Load(filepath.Join("testdata", name), environment)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = bytes.Replace(text, []byte(`"URL"`), []byte(`"https://gitlab.lan"`), 1) // as the notes tell to
+			c, warnings, err := Parse(text, path, environment)
 			if err != nil || len(warnings) > 0 {
 				t.Fatalf("warnings %v, error %v; want neither", warnings, err)
 			}
@@ -30,6 +37,15 @@ func TestLoadWithoutWarning(t *testing.T) {
 				t.Errorf("the runner is disabled: %s", c.Runners[0].Disabled)
 			}
 		})
+	}
+}
+
+// TestPlaceholders: a file in which url still has to be filled in is no reason to end, over and over under a restart policy.
+func TestPlaceholders(t *testing.T) {
+	t.Parallel()
+	c, warnings, err := Load("../../test/notes/config-1.toml", environment)
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0].String(), `:4: runners: this runner takes no jobs: its url is "URL"`) || c.Runners[0].Disabled == "" {
+		t.Errorf("warnings %v, error %v", warnings, err)
 	}
 }
 
@@ -44,6 +60,7 @@ func TestNotes(t *testing.T) {
 	runner.Docker.Privileged = true
 	runner.Docker.TLSVerify = true
 	runner.Docker.Volumes = []Volume{{Destination: "/certs/client"}}
+	runner.Disabled = `its url is "URL": set it to GitLab's address, such as https://gitlab.example.com`
 	want.Runners = []Runner{runner}
 
 	got, _, err := Load("../../test/notes/config-3.toml", environment)

@@ -105,12 +105,13 @@ func (r *Runner) unusable() string {
 		return "it has no token: register it again, or copy the token from GitLab"
 	case r.URL == "":
 		return "it has no url: set it to GitLab's address"
+	case !strings.Contains(r.URL, "://"):
+		return "its url is \"" + r.URL + "\": set it to GitLab's address, such as https://gitlab.example.com"
 	}
 	return ""
 }
 
-// url takes off what GitLab's address must not end in. An address without a scheme passes, as the placeholder of an
-// example does: the first request tells.
+// url takes off what GitLab's address must not end in.
 func (p *problems) url(r *Runner, n *node) {
 	r.URL = strings.TrimRight(strings.TrimSpace(r.URL), "/")
 	if before, ok := strings.CutSuffix(r.URL, "/ci"); ok {
@@ -118,7 +119,7 @@ func (p *problems) url(r *Runner, n *node) {
 		r.URL = strings.TrimRight(before, "/")
 	}
 	u, err := url.Parse(r.URL)
-	if err != nil || u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
 		p.fail(n.line, "runners.url", "expected a URL such as https://gitlab.example.com, found %q", r.RawURL)
 	}
 }
