@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"lced-runner/internal/config"
@@ -55,6 +56,24 @@ func addKeyFlags(flags *pflag.FlagSet) keyFlags {
 		return pflag.NormalizedName(name)
 	})
 	return all
+}
+
+// complete has the shell offer the values of those that have a choice.
+func (all keyFlags) complete(cmd *cobra.Command) {
+	for _, f := range all {
+		values := f.key.Values
+		if f.key.Kind == config.Boolean {
+			values = []string{"true", "false"}
+		}
+		if len(values) > 0 {
+			offer(cmd, f.key.Flag, values...)
+		}
+	}
+}
+
+// offer has the shell complete a flag by these values, and not by files.
+func offer(cmd *cobra.Command, flag string, values ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // fails for no flag only
 }
 
 // Set takes a value of the command line.

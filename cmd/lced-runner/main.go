@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/pprof"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -20,8 +21,10 @@ var (
 )
 
 func main() {
-	root := newRoot()
-	if err := root.ExecuteContext(context.Background()); err != nil {
+	var g globals
+	err := newRoot(&g).ExecuteContext(context.Background())
+	g.endProfile()
+	if err != nil {
 		var code exitCode
 		if errors.As(err, &code) {
 			os.Exit(int(code))
@@ -41,10 +44,30 @@ type globals struct {
 	debug     bool
 	logLevel  string
 	logFormat string
+
+	cpuProfile string   // where to write a profile of this process
+	profile    *os.File // where it is being written
 }
 
-func newRoot() *cobra.Command {
-	var g globals
+// beginProfile starts to write the profile, if there is to be one. A running runner gives profiles by its socket as well.
+func (g *globals) beginProfile() (err error) {
+	if g.cpuProfile == "" {
+		return nil
+	}
+	if g.profile, err = os.Create(g.cpuProfile); err != nil {
+		return fmt.Errorf("write the profile: %w", err)
+	}
+	return pprof.StartCPUProfile(g.profile)
+}
+
+func (g *globals) endProfile() {
+	if g.profile != nil {
+		pprof.StopCPUProfile()
+		g.profile.Close()
+	}
+}
+
+func newRoot(g *globals) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "lced-runner",
 		Short:         "A GitLab runner for small boards, with docker-in-docker that just works",
@@ -66,8 +89,12 @@ func newRoot() *cobra.Command {
 	flags.BoolVar(&g.debug, "debug", debug, "log everything (RUNNER_DEBUG)")
 	flags.StringVarP(&g.logLevel, "log-level", "l", os.Getenv("LOG_LEVEL"), "debug, info, warn or error; beats the configuration (LOG_LEVEL)")
 	flags.StringVar(&g.logFormat, "log-format", os.Getenv("LOG_FORMAT"), "runner, text or json; beats the configuration (LOG_FORMAT)")
-	root.AddCommand(newRun(&g), newRunSingle(&g), newExec(&g), newLint(), newStatus(), newHealthCheck(), newVersion(), newHelper())
-	root.AddCommand(newRegister(&g), newVerify(&g), newUnregister(&g), newList(&g), newResetToken(&g), newDoctor(&g))
+	flags.StringVar(&g.cpuProfile, "cpuprofile", os.Getenv("CPU_PROFILE"), "file for a profile of the processor's use (CPU_PROFILE)")
+	offer(root, "log-level", "debug", "info", "warn", "error")
+	offer(root, "log-format", forms()...)
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return g.beginProfile() }
+	root.AddCommand(newRun(g), newRunSingle(g), newExec(g), newLint(), newStatus(), newHealthCheck(), newVersion(), newHelper())
+	root.AddCommand(newRegister(g), newVerify(g), newUnregister(g), newList(g), newResetToken(g), newDoctor(g))
 	root.AddCommand(newServices()...)
 	return root
 }

@@ -50,6 +50,8 @@ func newRegister(g *globals) *cobra.Command {
 	boolFlag(flags, &o.nonInteractive, "non-interactive", "n", false, "REGISTER_NON_INTERACTIVE", "ask nothing")
 	boolFlag(flags, &o.leave, "leave-runner", "", false, "REGISTER_LEAVE_RUNNER", "leave the runner in GitLab if anything fails once it is there")
 	addServerFlags(flags, &o.made)
+	keys.complete(cmd)
+	offer(cmd, "access-level", "not_protected", "ref_protected")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if value, given := os.LookupEnv("REGISTER_MAXIMUM_TIMEOUT"); given && !flags.Changed("maximum-timeout") {
 			if _, err := strconv.Atoi(value); err != nil {

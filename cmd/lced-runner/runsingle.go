@@ -49,6 +49,7 @@ func newRunSingle(g *globals) *cobra.Command {
 	flags.IntVar(&o.maxBuilds, "max-builds", 0, "how many jobs to take before the end; 0: any number")
 	flags.IntVar(&o.waitTimeout, "wait-timeout", 0, "after how many seconds without a job to end; 0: never")
 	flags.IntVar(&o.shutdownTimeout, "shutdown-timeout", 0, "seconds that an aborted job has to end; 0: 30")
+	keys.complete(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.maxBuilds < 0 || o.waitTimeout < 0 || o.shutdownTimeout < 0 {
 			return errors.New("--max-builds, --wait-timeout and --shutdown-timeout are 0 or more")

@@ -2,9 +2,13 @@ package config
 
 import "strings"
 
-// hint says what an unknown key may have meant: a key of another table, which is the usual mistake, or one that is
-// spelt nearly so.
+// hint says what an unknown key may have meant: one that gitlab-runner has renamed, a key of another table, which is the
+// usual mistake, or one that is spelt nearly so.
 func hint(fields []field, path, key string) string {
+	renamed := map[string]string{"runners.pre_clone_script": "pre_get_sources_script", "runners.post_clone_script": "post_get_sources_script"}
+	if now := renamed[path+strings.ToLower(key)]; now != "" {
+		return "it is called " + now + " since gitlab-runner 16"
+	}
 	for _, k := range Keys() {
 		cut := strings.LastIndex(k.Path, ".") + 1
 		if strings.EqualFold(k.Path[cut:], key) && k.Path[:cut] != path && k.Class != OtherExecutor {

@@ -41,11 +41,12 @@ type Key struct {
 	Type    string // what its value is, in words
 	Default string // as the file would have it; empty where there is none
 	Class   Class
-	Doc     string // one line: what it does
-	Why     string // why it is not honoured
-	Flag    string // of `register`, without its dashes: docker-image; empty where there is none
-	Env     string // variable of the environment that stands for the flag; empty where there is none
-	Secret  bool   // its value must not be shown
+	Doc     string   // one line: what it does
+	Why     string   // why it is not honoured
+	Flag    string   // of `register`, without its dashes: docker-image; empty where there is none
+	Env     string   // variable of the environment that stands for the flag; empty where there is none
+	Secret  bool     // its value must not be shown
+	Values  []string // all that it, or each of a list, may be; nil where there is no such choice
 }
 
 // Keys lists every known key in the order of the documentation, tables before what they hold.
@@ -55,7 +56,7 @@ func Keys() []Key {
 
 func appendKeys(keys []Key, prefix string, defaults reflect.Value) []Key {
 	for _, f := range fieldsOf(defaults.Type()) {
-		key := Key{Path: prefix + f.key, Class: f.class, Doc: f.doc, Why: f.why, Type: f.typeName(), Secret: f.typ == reflect.TypeFor[jobapi.Secret]()}
+		key := Key{Path: prefix + f.key, Class: f.class, Doc: f.doc, Why: f.why, Type: f.typeName(), Values: f.oneof, Secret: f.typ == reflect.TypeFor[jobapi.Secret]()}
 		key.Kind, key.Of = f.kinds()
 		key.Flag, key.Env = f.registration(prefix)
 		value := reflect.Zero(f.typ)
