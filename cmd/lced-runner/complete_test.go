@@ -12,7 +12,7 @@ func TestCompletion(t *testing.T) {
 	for _, test := range []struct{ line, want string }{
 		{"re", "register"},
 		{"run-single --docker-pull-policy ", "always if-not-present never"},
-		{"register --docker-privileged ", "true false"},
+		{"register --docker-privileged=", "true false"},
 		{"register --access-level ", "not_protected ref_protected"},
 		{"run --log-format ", "runner text json"},
 		{"unregister --all", "--all-runners"},
