@@ -232,13 +232,13 @@ func TestStalledPull(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	})
-	e.images.pulls.patience = patience{download: 20 * time.Millisecond, unpack: time.Hour}
+	e.images.pulls.patience = patience{download: time.Second, unpack: time.Hour} // time enough for a first line
 	_, err := e.images.pulls.pull(t.Context(), e.docker, Image{Ref: "example/image:1"})
 	stalled, ok := errors.AsType[*ImageError](err)
 	if !ok || stalled.Kind != ImageUnreachable {
 		t.Fatalf("error %v", err)
 	}
-	for _, want := range []string{"example/image:1", "the pull has stalled", "no progress for 20ms", "f00 Downloading 4096 of 9000 bytes"} {
+	for _, want := range []string{"example/image:1", "the pull has stalled", "no progress for 1s", "f00 Downloading 4096 of 9000 bytes"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the sentence %q lacks %q", err, want)
 		}

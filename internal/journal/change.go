@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 
 	"lced-runner/executor"
 	"lced-runner/internal/plan"
@@ -54,20 +55,47 @@ func roomFor(record []byte) int64 { return 128<<10 + 8*int64(len(record)) }
 // full disk, is written together with the next change. Until then the record says that it is behind, for which it needs no
 // room: a process that believed an old state would run a script twice.
 func (j *Journal) Append(e Entry, c Change) error {
+	d := j.lock(e)
+	defer d.mu.Unlock()
+	d.take(c)
+	err := add(j.path(e), d.Change, d.late)
+	if d.late = err != nil; err == nil {
+		d.Change = Change{}
+	}
+	if errors.Is(err, fs.ErrNotExist) { // the job has ended meanwhile
+		j.settle(e)
+	}
+	if err != nil {
+		return fmt.Errorf("add to job %d in the journal: %w", e.JobID, err)
+	}
+	return nil
+}
+
+// debt is what could not be appended to a record.
+type debt struct {
+	mu sync.Mutex // held while the record is written: one at a time, and each by itself, since a disk may take long to sync
+	Change
+	late bool // there is something
+}
+
+// lock returns the debt of a record, locked.
+func (j *Journal) lock(e Entry) *debt {
+	j.mu.Lock()
+	d := j.debts[j.path(e)]
+	if d == nil {
+		d = &debt{}
+		j.debts[j.path(e)] = d
+	}
+	j.mu.Unlock()
+	d.mu.Lock()
+	return d
+}
+
+// settle forgets the debt of a record that is gone.
+func (j *Journal) settle(e Entry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	path := j.path(e)
-	owed, late := j.owed[path]
-	owed.take(c)
-	err := add(path, owed, late)
-	switch {
-	case err == nil:
-		delete(j.owed, path)
-		return nil
-	case !errors.Is(err, fs.ErrNotExist): // else the job has ended meanwhile
-		j.owed[path] = owed
-	}
-	return fmt.Errorf("add to job %d in the journal: %w", e.JobID, err)
+	delete(j.debts, j.path(e))
 }
 
 // add appends a change to a record, which is marked as behind if late says so.

@@ -70,8 +70,8 @@ type Final struct {
 type Journal struct {
 	dir string
 
-	mu   sync.Mutex
-	owed map[string]Change // by path: what could not be appended
+	mu    sync.Mutex
+	debts map[string]*debt // by path
 }
 
 // Open makes the directory, 0700, if it does not exist.
@@ -79,7 +79,7 @@ func Open(dir string) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the journal's directory: %w", err)
 	}
-	return &Journal{dir: dir, owed: map[string]Change{}}, nil
+	return &Journal{dir: dir, debts: map[string]*debt{}}, nil
 }
 
 // Room reports whether the disk of the journal has that many bytes left. It only asks the file system, since a board
@@ -115,8 +115,8 @@ func (j *Journal) Put(e Entry) error {
 	if e.Running != nil {
 		more = roomFor(text)
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	d := j.lock(e)
+	defer d.mu.Unlock()
 	err = durable.Replace(j.path(e), append([]byte{whole}, text...), more)
 	if err != nil && e.Final != nil && add(j.path(e), Change{Ending: e.Final}, false) == nil {
 		err = nil
@@ -124,16 +124,15 @@ func (j *Journal) Put(e Entry) error {
 	if err != nil {
 		return fmt.Errorf("write job %d into the journal: %w", e.JobID, err)
 	}
-	delete(j.owed, j.path(e))
+	d.Change, d.late = Change{}, false
 	return nil
 }
 
 // Remove forgets a job whose ending GitLab has taken. A record that comes back after a power cut does no harm: GitLab
 // refuses a second ending.
 func (j *Journal) Remove(e Entry) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	delete(j.owed, j.path(e))
+	defer j.lock(e).mu.Unlock()
+	defer j.settle(e)
 	if err := os.Remove(j.path(e)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove job %d from the journal: %w", e.JobID, err)
 	}

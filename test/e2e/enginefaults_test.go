@@ -15,7 +15,7 @@ import (
 )
 
 // TestEngineFaults lets one runner meet an engine whose subnets are used up, one that stands still for a while, one that is
-// killed under a script, one that is stopped under another and away for a while, and one whose disk is full. No job is lost or
+// killed under a script, with and without live-restore, one that is stopped under another and away for a while, and one whose disk is full. No job is lost or
 // blamed, and nothing is left on the engine. What takes minutes is tested with an engine that is made up (package executor).
 func TestEngineFaults(t *testing.T) {
 	t.Parallel()
@@ -29,6 +29,7 @@ func TestEngineFaults(t *testing.T) {
 
 	w.noFreeSubnet()
 	w.engineStandsStill(n)
+	w.engineRestartsUnderItsContainers(n)
 	w.engineIsKilled(n)
 	w.engineIsAway(n)
 	w.fullDisk(n)
@@ -46,7 +47,7 @@ func blamesTheEngine(t *testing.T, e ending) {
 // engineStandsStill stops the engine in the middle of a script's output, which all arrives later.
 func (w *world) engineStandsStill(n *nested) {
 	w.t.Helper()
-	id := w.submit(job("echo begun", "i=0; while [ $i -lt 400 ]; do echo entry $i of a long log; i=$((i+1)); sleep 0.01; done"))
+	id := w.submit(job("echo begun", slowEntries))
 	w.awaitLog(id, "begun\n")
 	n.signal("STOP")
 	time.Sleep(3 * time.Second) // longer than its pings may take
@@ -56,14 +57,29 @@ func (w *world) engineStandsStill(n *nested) {
 	wholeLog(w.t, log, 400)
 }
 
+// engineRestartsUnderItsContainers kills an engine with live-restore in the middle of a script's output, which all arrives.
+func (w *world) engineRestartsUnderItsContainers(n *nested) {
+	w.t.Helper()
+	n.liveRestore(true)
+	id := w.submit(job("echo begun", slowEntries))
+	w.awaitLog(id, "entry 20 ")
+	n.end("KILL")
+	j, log := w.await(id)
+	succeeds()(w.t, ending{j, log})
+	wholeLog(w.t, log, 400)
+	n.liveRestore(false)
+}
+
+// slowEntries is a script whose log wholeLog knows.
+const slowEntries = "i=0; while [ $i -lt 400 ]; do echo entry $i of a long log; i=$((i+1)); sleep 0.01; done"
+
 func (w *world) engineIsKilled(n *nested) {
 	w.t.Helper()
 	id := w.submit(job("echo begun", "sleep 300"))
 	w.awaitLog(id, "begun\n")
-	n.signal("KILL")
+	n.end("KILL")
 	j, log := w.await(id)
 	blamesTheEngine(w.t, ending{j, log})
-	n.awaitUp()
 }
 
 // engineIsAway stops the engine under a script; a job that comes meanwhile waits for it.

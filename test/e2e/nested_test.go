@@ -134,6 +134,22 @@ func (n *nested) end(name string) (broken bool) {
 	return false
 }
 
+// liveRestore says whether containers go on without their engine from now on.
+func (n *nested) liveRestore(on bool) {
+	n.t.Helper()
+	n.outer("exec", n.container, "sh", "-c", fmt.Sprintf(`mkdir -p /etc/docker; echo '{"live-restore": %t}' >/etc/docker/daemon.json`, on))
+	n.signal("HUP")
+	for late := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		res, err := n.docker.Info(n.t.Context(), client.InfoOptions{})
+		if err == nil && res.Info.LiveRestoreEnabled == on {
+			return
+		}
+		if time.Now().After(late) {
+			n.t.Fatalf("the nested engine does not set live-restore to %v: %v", on, err)
+		}
+	}
+}
+
 // hold has the engine not started anew when it ends, until release.
 func (n *nested) hold() {
 	n.t.Helper()
