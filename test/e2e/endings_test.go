@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -77,6 +78,7 @@ func TestFaults(t *testing.T) {
 		{"connection cut", []coordinator.Fault{{Endpoint: coordinator.EndpointTrace, Cut: true, Times: 3}, {Endpoint: coordinator.EndpointFinal, Cut: true}}},
 		{"answers lost", []coordinator.Fault{{Endpoint: coordinator.EndpointTrace, Lose: true, Times: 2}, {Endpoint: coordinator.EndpointFinal, Lose: true}}},
 		{"long outage", []coordinator.Fault{{Endpoint: coordinator.EndpointTrace, Status: 502, Times: 25}}},
+		{"a proxy without its GitLab", []coordinator.Fault{{Endpoint: coordinator.EndpointTrace, Status: 404, Times: 3}, {Endpoint: coordinator.EndpointFinal, Status: 404}}},
 		{"running not answered", []coordinator.Fault{{Endpoint: coordinator.EndpointUpdate, Status: 500, Times: 2}}},
 	}
 	var scenarios []scenario
@@ -93,4 +95,27 @@ func TestFaults(t *testing.T) {
 		}})
 	}
 	w.play(scenarios)
+}
+
+// TestRefusedToken: GitLab refuses the token of a job that it has deleted. The job ends at once with all that belongs to it, and
+// nothing more is told of it.
+func TestRefusedToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plainConfig, nil)
+	id := w.submit(after(job(forever), "echo never"))
+	w.awaitLog(id, "begun\n")
+	for _, e := range []coordinator.Endpoint{coordinator.EndpointTrace, coordinator.EndpointUpdate} {
+		w.gitlab.Inject(coordinator.Fault{Endpoint: e, Status: 403, Times: 1 << 30})
+	}
+	w.awaitSaid("job finished")
+	if running := w.runningContainers(id); len(running) > 0 {
+		t.Errorf("%v still run", running)
+	}
+	w.drain()
+	if j, _ := w.gitlab.Job(id); j.State != coordinator.StateRunning || strings.Contains(string(w.gitlab.Trace(id)), "never\n") {
+		t.Errorf("GitLab was told of the end of a job that is none of this runner's: %s\n%s", j.State, w.gitlab.Trace(id))
+	}
+	if left, err := filepath.Glob(filepath.Join(w.dir, ".lced-runner", "j*", "job-*")); len(left) > 0 || err != nil {
+		t.Errorf("left in the journal: %v, %v", left, err)
+	}
 }
