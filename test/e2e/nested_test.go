@@ -107,7 +107,7 @@ func (n *nested) signal(name string) {
 }
 
 // end ends dockerd by a signal, waits for its end, and for the next one to answer. Engines before 21 may have left a network on
-// which each start crashes; broken says that its networks were removed therefore, as operators do it.
+// which each start crashes; broken says that its networks and containers were removed therefore.
 func (n *nested) end(name string) (broken bool) {
 	n.t.Helper()
 	log := filepath.Join(n.dir, "log")
@@ -125,7 +125,14 @@ func (n *nested) end(name string) (broken bool) {
 			n.t.Fatal(err)
 		}
 		if strings.Count(string(text[before.Size():]), "libnetwork.(*controller).reservePools") >= 2 {
-			n.outer("exec", n.container, "rm", "-f", filepath.Join(n.dir, "data", "network", "files", "local-kv.db"))
+			first, _, _ := strings.Cut(string(text[before.Size():]), "panic: ")
+			for line := range strings.Lines(first) {
+				if strings.Contains(line, "Handler for") || strings.Contains(line, "signal") || strings.Contains(line, "shutdown") {
+					n.t.Log(strings.TrimSpace(line))
+				}
+			}
+			// With a container that lives on, it would not make its own networks anew.
+			n.outer("exec", n.container, "sh", "-c", "rm -rf "+filepath.Join(n.dir, "data", "network", "files", "local-kv.db")+" "+filepath.Join(n.dir, "data", "containers")+"/*")
 			n.awaitUp()
 			return true
 		}
