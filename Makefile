@@ -37,12 +37,14 @@ fuzz:
 	test/fuzz.sh
 
 # Faults of every kind at random moments, for LCED_CHAOS_TIME, the runner killed at LCED_CHAOS more, and GitLab away for
-# LCED_CHAOS_OUTAGE; LCED_SEED repeats the dice of a run. docs/reliability.md says what is injected and what is checked.
+# LCED_CHAOS_OUTAGE; LCED_SEED repeats the dice of a run, CHAOS selects tests. docs/reliability.md says what is injected and what
+# is checked.
+chaos: CHAOS ?= ^(TestChaos|TestChaosScript|TestKill|TestOutage)$$
 chaos: export LCED_CHAOS ?= 60
 chaos: export LCED_CHAOS_TIME ?= 30m
 chaos: export LCED_CHAOS_OUTAGE ?= 10m
 chaos: engine image
-	LCED_REQUIRE_DOCKER=1 go test -count=1 -v -parallel 6 -timeout 3h -run '^(TestChaos|TestChaosScript|TestKill|TestOutage)$$' ./test/e2e
+	LCED_REQUIRE_DOCKER=1 go test -count=1 -v -parallel 6 -timeout 3h -run '$(CHAOS)' ./test/e2e
 
 # LCED_SOAK jobs of all kinds, ten at once: endings, memory, open files.
 soak: export LCED_SOAK ?= 300
