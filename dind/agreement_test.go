@@ -86,10 +86,10 @@ func TestAgreement(t *testing.T) {
 		{{Destination: "/run/shared"}, {Source: "/srv/certs", Destination: "/certs/client"}},
 	}
 	tried := 0
-	for _, host := range []string{unset, "", "tcp://docker:2375", "tcp://docker:2376", "tcp://docker", "tcp://docker:4243", "tcp://own:2376", shared} {
+	for _, host := range []string{unset, "", "tcp://docker:2375", "tcp://docker:2376", "tcp://docker", "tcp://docker:4243", "tcp://own:2376", "docker:2376", "docker", shared} {
 		for _, verify := range []string{unset, "", "1"} {
 			for _, certPath := range []string{unset, "", "/certs/client", "/home/ci/certs"} {
-				for _, certDir := range []string{unset, "", "/certs", "/tls/", "no/path"} {
+				for _, certDir := range []string{unset, "", "/certs", "/tls/", "no/path", "/tmp/certs"} {
 					for _, serviceDir := range []string{unset, "", "/own"} {
 						for i, mounts := range volumes {
 							if host == shared && verify == "1" {
@@ -167,6 +167,7 @@ func TestContradictions(t *testing.T) {
 		{name: "verify without TLS", variables: vars("DOCKER_TLS_VERIFY", "1", "DOCKER_TLS_CERTDIR", ""), kind: KindTLS, warn: "TLS is used"},
 		{name: "verify on a socket", variables: vars("DOCKER_TLS_VERIFY", "1", "DOCKER_HOST", "unix:///builds/docker.sock"), kind: KindSharedSocket, warn: "leave DOCKER_TLS_VERIFY out"},
 		{name: "another port", variables: vars("DOCKER_HOST", "tcp://docker:4243"), kind: KindTLS, command: []string{"--host=tcp://0.0.0.0:4243"}},
+		{name: "a directory that the image's entrypoint hides", variables: vars("DOCKER_TLS_CERTDIR", "/tmp/certs"), kind: KindTLS, warn: "no directory"},
 		{name: "no directory", variables: vars("DOCKER_TLS_CERTDIR", "certs"), kind: KindTLS, warn: "no directory"},
 		{name: "the service beats the job", variables: vars("DOCKER_TLS_CERTDIR", "/certs"), service: map[string]string{"DOCKER_TLS_CERTDIR": ""}, kind: KindPlain, command: []string{"--tls=false"}},
 	}

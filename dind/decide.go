@@ -212,6 +212,8 @@ func (r *reading) obstacle() string {
 		return fmt.Sprintf("with network_mode = %q in [runners.docker] the job could not reach it; remove that key or name a network", job.NetworkMode)
 	case !job.Privileged && job.Runtime != unprivilegedRuntime:
 		return "a docker daemon in a container has to be privileged; set [runners.dind] privileged = true in config.toml, which leaves the job's own container unprivileged"
+	case r.named && !mayListen(r.host.port):
+		return fmt.Sprintf("DOCKER_HOST names port %s, on which nothing can listen; name 2376, or leave DOCKER_HOST out", r.host.port)
 	case r.host.socket != "" && !r.shared(r.host.socket):
 		return fmt.Sprintf("DOCKER_HOST names the socket %s, which lies on no volume that the job and the sidecar share; "+
 			"remove DOCKER_HOST, or add its directory to volumes in [runners.docker]", r.host.socket)

@@ -60,6 +60,7 @@ func TestHint(t *testing.T) {
 		{`ERROR: error during connect: Head "http://docker:2375/_ping": dial tcp: lookup docker on 192.168.2.1:53: no such host.`, "alias: docker"},
 		{`error during connect: Get "http://docker:2375/v1.24/info": dial tcp: lookup docker on 127.0.0.11:53: server misbehaving`, "alias: docker"},
 		{`error during connect: Get "http://engine:2375/v1.24/info": dial tcp: lookup engine on 127.0.0.11:53: no such host`, "does not exist on the job's network"},
+		{`unable to resolve docker endpoint: Invalid bind address format: http://docker:2375`, "write tcp://docker:2376"},
 		{`Cannot connect to the Docker daemon at tcp://docker:2375. Is the docker daemon running?`, "does not listen where DOCKER_HOST says"},
 		{`failed to connect to the docker API at tcp://docker:2375: dial tcp 172.18.0.2:2375: connect: connection refused`, "does not listen where DOCKER_HOST says"},
 		{`Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?`, "LCED_DIND"},

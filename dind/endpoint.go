@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -20,10 +21,13 @@ type endpoint struct {
 	socket string // path of a unix endpoint
 }
 
-// parseEndpoint reads a DOCKER_HOST. Anything that is neither tcp nor unix (ssh, fd, nonsense) names another machine's
+// parseEndpoint reads a DOCKER_HOST; without a scheme it is tcp, as docker's client reads it. Anything that is neither tcp nor unix (ssh, fd, nonsense) names another machine's
 // daemon as far as this package is concerned: only text is set.
 func parseEndpoint(text string) endpoint {
 	e := endpoint{text: text}
+	if text != "" && !strings.Contains(text, "://") {
+		text = "tcp://" + text
+	}
 	u, err := url.Parse(text)
 	if err != nil {
 		return e
@@ -38,6 +42,12 @@ func parseEndpoint(text string) endpoint {
 		}
 	}
 	return e
+}
+
+// mayListen says whether there is such a port.
+func mayListen(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
 }
 
 // isLoopback says whether a host name or address is the container itself, or a resolver's address inside it.

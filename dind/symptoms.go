@@ -97,6 +97,8 @@ func clientSymptoms() []symptom {
 			sentence: "the registry has no TLS: add --insecure-registry=HOST:PORT to args of [runners.dind], or to insecure-registries of the host's engine."},
 		{signs: []string{"Client sent an HTTP request to an HTTPS server"},
 			sentence: "the docker command spoke without TLS to a port that wants it: leave DOCKER_HOST and DOCKER_TLS_VERIFY out of the job, and the runner sets them to match."},
+		{signs: []string{"unable to resolve docker endpoint: Invalid bind address format", "unable to parse docker host"},
+			sentence: "DOCKER_HOST is not written as docker reads it: write tcp://docker:2376, or leave it out of the job, and the runner sets it."},
 		{signs: []string{"unable to resolve docker endpoint: open "},
 			sentence: "DOCKER_TLS_VERIFY or DOCKER_CERT_PATH is set, but the client certificates are not there: leave both out of the job, and the runner sets them."},
 		{signs: ofDaemon("x509: certificate is valid for"),

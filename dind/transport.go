@@ -22,7 +22,7 @@ type wiring struct {
 func (w *wiring) chooseTransport() {
 	said, isSaid := w.serviceVariable(w.sidecars[w.main], "DOCKER_TLS_CERTDIR")
 	w.certDir = path.Clean(said)
-	if said == "" || !path.IsAbs(said) || w.certDir == "/" {
+	if said == "" || !path.IsAbs(said) || w.certDir == "/" || within(w.certDir, "/tmp") { // the image's entrypoint mounts a /tmp of its own
 		w.certDir = defaultCertDir
 	}
 	if said != "" && w.certDir != path.Clean(said) {
