@@ -192,16 +192,16 @@ func repoURL(c *compiler) string {
 	return u.String()
 }
 
-// wordsOf are the words of a variable; nil for "none".
+// wordsOf are the words of a variable, the default's where it has none; nil for "none", which alone switches flags off.
 func wordsOf(c *compiler, name, def string) []string {
-	text, set := c.vars.lookup(name)
-	if !set {
-		text = def
-	}
-	if text == "none" {
+	switch words := strings.Fields(c.vars.get(name)); {
+	case len(words) == 0:
+		return strings.Fields(def)
+	case slices.Equal(words, []string{"none"}):
 		return nil
+	default:
+		return words
 	}
-	return strings.Fields(text)
 }
 
 // attemptsOf are clamped to 1…10 (job-api contract 3.3); what is no number counts as not set.
