@@ -19,7 +19,7 @@ type leftContainer struct {
 	code          int
 	out           []string // lines of its stdout, in the engine's log
 	outside       bool     // somebody ended it
-	again         bool     // what its log has is followed by its end only when it is killed
+	again         bool     // what its log has is followed by its end only when it is killed, or its processes are told to end
 
 	mu    sync.Mutex
 	calls []string
@@ -91,6 +91,9 @@ func (c *leftContainer) engine(t *testing.T) *Engine {
 			}
 		case "POST /containers/build/attach":
 			refuse(w, http.StatusTeapot, "")
+		case "POST /containers/build/exec":
+			end()
+			refuse(w, http.StatusConflict, "Container build is not running")
 		case "POST /containers/build/kill":
 			end()
 			w.WriteHeader(http.StatusNoContent)

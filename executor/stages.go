@@ -78,8 +78,8 @@ func (j stages) afterScript(ctx context.Context) {
 	section := j.open(n, s)
 	defer section.Close()
 	j.begin(n, j.shell.before())
-	errTimeout := fmt.Errorf("after_script took longer than %v (RUNNER_AFTER_SCRIPT_TIMEOUT)", j.plan.AfterTimeout)
-	stop, cancel := context.WithTimeoutCause(ctx, j.plan.AfterTimeout-j.state.Since.Ago(), errTimeout)
+	late := &LimitError{Part: s.Section, Limit: j.plan.AfterTimeout}
+	stop, cancel := context.WithTimeoutCause(ctx, j.plan.AfterTimeout-j.state.Since.Ago(), fmt.Errorf("%w (RUNNER_AFTER_SCRIPT_TIMEOUT)", late))
 	defer cancel()
 	script := wrap(j.state.Nonce, status(j.state.Result.err()), s.StatusVariable, s.Script, false)
 	err := j.script(ctx, stop, n, script, streams(section), nil)

@@ -32,10 +32,11 @@ type State struct {
 
 // Result is an error of a job in a form that a file can hold.
 type Result struct {
-	Exit    *ExitError `json:"exit,omitempty"`
-	Task    bool       `json:"task,omitempty"`    // a helper stage failed
-	Stopped string     `json:"stopped,omitempty"` // one of the causes for which steps end early
-	Text    string     `json:"text,omitempty"`    // any other error
+	Exit    *ExitError  `json:"exit,omitempty"`
+	Limit   *LimitError `json:"limit,omitempty"`   // a part took too long
+	Task    bool        `json:"task,omitempty"`    // a helper stage failed
+	Stopped string      `json:"stopped,omitempty"` // one of the causes for which steps end early
+	Text    string      `json:"text,omitempty"`    // any other error
 
 	cause error // itself, in the process that met it
 }
@@ -50,8 +51,9 @@ func resultOf(err error) *Result {
 		}
 	}
 	r := &Result{Task: isTaskError(err), cause: err}
-	var ok bool
-	if r.Exit, ok = errors.AsType[*ExitError](err); !ok {
+	var exited, late bool
+	r.Exit, exited = errors.AsType[*ExitError](err)
+	if r.Limit, late = errors.AsType[*LimitError](err); !exited && !late {
 		r.Text = err.Error()
 	}
 	return r
@@ -69,8 +71,13 @@ func (r *Result) err() (err error) {
 			return cause
 		}
 	}
-	if err = errors.New(r.Text); r.Exit != nil {
+	switch {
+	case r.Exit != nil:
 		err = r.Exit
+	case r.Limit != nil:
+		err = r.Limit
+	default:
+		err = errors.New(r.Text)
 	}
 	if r.Task {
 		err = taskError{err}

@@ -32,6 +32,7 @@ func TestConformance_07_Timeouts(t *testing.T) {
 		{"script that ignores SIGTERM", with(after(job("trap '' TERM", "while :; do sleep 1; done"), `echo "status is $CI_JOB_STATUS"`), "RUNNER_SCRIPT_TIMEOUT=1s"),
 			fails("job_execution_timeout", 0, "\nstatus is timedout\n")},
 		{"after_script", with(after(job("true"), "sleep 600"), "RUNNER_AFTER_SCRIPT_TIMEOUT=1s"), succeeds("after_script took longer than 1s", "WARNING: after_script could not run to completion")},
+		{"after_script that matters", with(after(job("true"), "sleep 600"), "RUNNER_AFTER_SCRIPT_TIMEOUT=1s", "AFTER_SCRIPT_IGNORE_ERRORS=false"), fails("job_execution_timeout", 0, "after_script took longer than 1s")},
 		{"not a duration", with(job("true"), "RUNNER_SCRIPT_TIMEOUT=soon"), succeeds(`RUNNER_SCRIPT_TIMEOUT is "soon"`)},
 		{"of the start-up", timeout(4, in(func() string { address, _ := silentRegistry(t); return address }()+"/x", "echo never")), lacks(fails("job_execution_timeout", 0), "\nnever\n")},
 	})
