@@ -30,7 +30,9 @@ type Job struct {
 	// section of the log. Until it returns, or its context ends, the container is as the script left it.
 	Hold func(ctx context.Context, log Section)
 	// Again, if set before Run, tells whether another try may help a service that ended before it was ready.
-	Again     func(*ServiceError) bool
+	Again func(*ServiceError) bool
+	// Grace, if set before Run, is how long a script that is interrupted for this cause has after SIGTERM; otherwise it has TermGrace.
+	Grace     func(cause error) time.Duration
 	gate      *gate          // for terminals
 	following sync.WaitGroup // what copies the logs of services
 	// breakdown tells where the start-up's time went; the first step's section shows it.
@@ -96,8 +98,8 @@ var ErrLeft = errors.New("the job is left to the next process of the runner")
 
 // Run obeys the plan. When it returns every container of the job is dead, but for a helper that can be kept, unless the job is
 // left to another process. ctx ends
-// everything at once; steps ends the user's steps only, after which after_script and the final tasks still run. The error is
-// the first that matters: of the start-up or a step, then of a final task.
+// everything, with no more than the grace of a script that runs; steps, which ends with it, ends the user's steps only, after which
+// after_script and the final tasks still run. The error is the first that matters: of the start-up or a step, then of a final task.
 func (j *Job) Run(ctx, steps context.Context) (err error) {
 	ctx, unwatch := j.engine.watch(ctx)
 	defer unwatch()

@@ -76,7 +76,7 @@ func (j *Job) newShell(id string) *shell {
 	b := &j.plan.Build
 	return &shell{
 		on: j.engine.containers, id: id, name: b.Name, image: b.Image.Ref, nonce: j.state.Nonce,
-		gate: j.gate, nativeStop: b.NativeStop, startIn: j.engine.patience.start, begun: func() { j.save(func(s *State) { s.Started = true }) },
+		gate: j.gate, nativeStop: b.NativeStop, startIn: j.engine.patience.start, grace: j.Grace, begun: func() { j.save(func(s *State) { s.Started = true }) },
 	}
 }
 
@@ -121,6 +121,7 @@ func (j adoption) salvage(ctx context.Context) error {
 
 // adopt waits for the end of a script that another process delivered. Its output is given from the script's beginning.
 func (s *shell) adopt(ctx, stop context.Context, stage string, out [2]io.Writer, state *State) error {
+	ctx = s.grace.outlast(ctx)
 	s.read = state.Used
 	a := s.newArmed(out[0], out[1])
 	a.broken = true

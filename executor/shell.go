@@ -28,9 +28,6 @@ var errNothingRan = errors.New("the script did not start")
 // errUndelivered is an errNothingRan for which the engine is to blame.
 var errUndelivered = fmt.Errorf("%w: it was not delivered", errNothingRan)
 
-// termGrace is how long the processes of an interrupted script have after SIGTERM (docker-executor contract 1.5).
-const termGrace = 10 * time.Second
-
 // shell is the build container B: started once per step, the script on the stdin of the shell that its image has.
 type shell struct {
 	on    containers
@@ -47,6 +44,7 @@ type shell struct {
 
 	nativeStop bool          // see Build.NativeStop
 	startIn    time.Duration // see startPatience; 0 = as long as it takes
+	grace      grace         // after SIGTERM
 }
 
 // armed is one start of the container.
@@ -80,8 +78,10 @@ func (s *shell) newArmed(out, errw io.Writer) *armed {
 	return a
 }
 
-// arm attaches and starts the container, so that its shell waits for the script. ctx bounds the whole step.
+// arm attaches and starts the container, so that its shell waits for the script. ctx bounds the whole step, but for the grace of
+// its script.
 func (s *shell) arm(ctx context.Context) error {
+	ctx = s.grace.outlast(ctx)
 	out, errw := newHeld(ctx), newHeld(ctx)
 	a := s.newArmed(out, errw)
 	a.held = [2]*held{out, errw}
@@ -106,9 +106,10 @@ func (s *shell) arm(ctx context.Context) error {
 }
 
 // run delivers the script and copies the output until the container's end. stop interrupts the script: its processes are
-// told to end, killed after a grace, and the cause of stop is returned. ctx ends everything at once. hold, if there is one,
-// is for a script that is wrapped to be held: the container lives on until it returns.
+// told to end, killed after a grace, and the cause of stop is returned. ctx, with which stop ends, bounds everything, but for that
+// grace. hold, if there is one, is for a script that is wrapped to be held: the container lives on until it returns.
 func (s *shell) run(ctx, stop context.Context, stage, script string, out [2]io.Writer, hold holding) error {
+	ctx = s.grace.outlast(ctx)
 	if s.armed == nil {
 		if err := s.arm(ctx); err != nil {
 			return err
@@ -132,8 +133,8 @@ func (s *shell) interruptible(ctx, stop context.Context) (done func()) {
 	interrupted := make(chan struct{})
 	disarm := context.AfterFunc(stop, func() {
 		defer close(interrupted)
-		if !left(ctx) {
-			s.interrupt(ctx)
+		if !left(stop) && !left(ctx) {
+			s.interrupt(ctx, s.grace.after(context.Cause(stop)))
 		}
 	})
 	return func() {
@@ -209,26 +210,4 @@ func (s *shell) exitCode(ctx context.Context) (int64, error) {
 func (s *shell) oomKilled(ctx context.Context) bool {
 	res, err := s.on.docker.ContainerInspect(ctx, s.id, client.ContainerInspectOptions{})
 	return err == nil && res.Container.State != nil && res.Container.State.OOMKilled
-}
-
-// interrupt sends SIGTERM to every process of the container but its shell, which then ends by itself with the script's
-// exit code, and kills the container after the grace. kill -1 spares the sender and PID 1.
-func (s *shell) interrupt(ctx context.Context) {
-	ctx, cancel := context.WithTimeoutCause(ctx, termGrace, errors.New("the script's processes did not end after SIGTERM"))
-	defer cancel()
-	if s.nativeStop {
-		// The engine kills it after the grace.
-		grace := int(termGrace / time.Second)
-		ctx, cancel := steady(ctx)
-		defer cancel()
-		_, _ = s.on.docker.ContainerStop(ctx, s.id, client.ContainerStopOptions{Timeout: &grace})
-		return
-	}
-	// A container that has ended meanwhile answers 409, one without sh fails: the kill below covers both.
-	_, _ = s.on.exec(ctx, s.id, []string{"sh", "-c", "kill -TERM -1"}, nil, io.Discard, io.Discard)
-	if _, err := s.exitCode(ctx); err != nil {
-		ctx, cancel := steady(ctx)
-		defer cancel()
-		_ = s.on.kill(ctx, s.id)
-	}
 }

@@ -163,6 +163,7 @@ func (l *life) begin(ctx context.Context) (*executor.Job, error) {
 func (l *life) equip(run *executor.Job, c *plan.Compiled) *executor.Job {
 	l.record.Compiled, l.up.debug = c, c.Debug
 	run.Save = func(s executor.State) { l.change(journal.Change{State: &s}) }
+	run.Grace = l.grace
 	l.offerTerminal(run)
 	run.Again = func(e *executor.ServiceError) bool { return dind.MayPass(e.Log) }
 	if c.Services {

@@ -58,6 +58,7 @@ func (l *life) handOver(jobs context.Context, run *executor.Job) {
 	}
 	l.trace = t
 	if run != nil {
+		executor.Interrupt(jobs, run)
 		run.Kill(jobs)
 	}
 	l.conclude(context.Cause(jobs))
@@ -77,5 +78,14 @@ func (l *account) patience(stopped context.Context) time.Duration {
 	if errors.Is(context.Cause(stopped), executor.ErrLeft) {
 		return leaveDelivery
 	}
-	return l.entry.global.ShutdownTimeout
+	return l.entry.global.ShutdownTimeout - l.grace(ErrInterrupted)
+}
+
+// grace is how long a script that is interrupted for this cause has. A runner that is being stopped has shutdown_timeout for that and
+// for the delivery of the ending.
+func (l *account) grace(cause error) time.Duration {
+	if errors.Is(cause, ErrInterrupted) {
+		return min(executor.TermGrace, l.entry.global.ShutdownTimeout/2)
+	}
+	return executor.TermGrace
 }

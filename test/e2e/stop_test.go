@@ -6,27 +6,31 @@ import (
 	"testing"
 )
 
+// releasing makes a script give something back when it is told to end, as terraform does with its lock.
+const releasing = `trap 'sleep 1; echo lock released; exit 1' TERM`
+
 // interrupted is the end of a job that the runner ended because it was told to stop.
-func interrupted(t *testing.T, w *world, id int64) {
+func interrupted(t *testing.T, w *world, id int64, wants ...string) {
 	t.Helper()
 	if code := w.waitExit(); code != 0 {
 		t.Errorf("exit code %d\n%s", code, w.log)
 	}
 	j, log := w.await(id)
-	fails("runner_interrupted", 0, "begun\n", "aborted: terminated")(t, ending{j, log})
+	fails("runner_interrupted", 0, append(wants, "begun\n", "aborted: terminated")...)(t, ending{j, log})
 	w.assertEngineClean()
 }
 
-// TestShutdownAbort: with shutdown = "abort" SIGTERM does to jobs what gitlab-runner does.
+// TestShutdownAbort: with shutdown = "abort" SIGTERM does to jobs what gitlab-runner does: their processes are told to end, and
+// what they say of it is in the log.
 func TestShutdownAbort(t *testing.T) {
 	t.Parallel()
 	w := prepareWorld(t, nil)
 	w.writeConfig("check_interval = 1\n" + w.entry("abort") + "\n[lced]\n  shutdown = \"abort\"\n")
 	w.startRunner()
-	id := w.submit(with(job(forever), "GIT_STRATEGY=none"))
+	id := w.submit(with(job(releasing, forever), "GIT_STRATEGY=none"))
 	w.awaitLog(id, "begun\n")
 	w.signal(syscall.SIGTERM)
-	interrupted(t, w, id)
+	interrupted(t, w, id, "\nlock released\n")
 }
 
 // TestSecondSignal: SIGTERM leaves the jobs, one more signal ends them.
