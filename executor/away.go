@@ -79,12 +79,10 @@ func (e *Engine) watch(ctx context.Context) (context.Context, context.CancelFunc
 	}
 }
 
-// await waits until the engine answers again, for returnAfter at most. It is asked over a new connection, since one on its way
-// out goes on to serve the others.
+// await waits until the engine answers again, for returnAfter at most.
 func (e *Engine) await(ctx context.Context) error {
 	begun := time.Now()
 	for {
-		e.networks.dialAnew()
 		err := e.Ping(ctx)
 		if err == nil || time.Since(begun) >= returnAfter {
 			return err

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -154,30 +153,5 @@ func TestPingOfAnEngineOnItsWayOut(t *testing.T) {
 	server.Listener.Close()
 	if err := e.Ping(t.Context()); err == nil {
 		t.Error("an engine that stops is taken for one that works")
-	}
-}
-
-// TestAwaitAsksAnew asks an engine three times whether it is back: one on its way out serves the connections that it has, so each
-// time another one is used.
-func TestAwaitAsksAnew(t *testing.T) {
-	t.Parallel()
-	var mu sync.Mutex
-	from := map[string]bool{}
-	e := fakeEngineWith(t, func(_ http.ResponseWriter, r *http.Request) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		from[r.RemoteAddr] = true
-		return false
-	}, func(http.ResponseWriter, *http.Request) {})
-	mu.Lock()
-	clear(from)
-	mu.Unlock()
-	for range 3 {
-		if err := e.await(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(from) != 3 {
-		t.Errorf("asked over %d connections", len(from))
 	}
 }
