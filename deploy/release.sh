@@ -6,6 +6,7 @@
 # and for all of them
 #   lced-runner-image.oci.tar         one image of all architectures (OCI layout), for a registry:
 #                                     skopeo copy --all oci-archive:FILE docker://REGISTRY/NAME:TAG
+#   lced-runner.service, compose.yaml
 #   sha256sums
 # Each binary and each image is started once, where needed by emulation.
 # Two runs at one commit give the same binaries.
@@ -90,5 +91,6 @@ if [ "${1:-}" != --no-images ]; then
     together
 fi
 rm -rf "$tools"
+cp deploy/lced-runner.service deploy/compose.yaml "$dist/"
 (cd "$dist" && sha256sum ./* >sha256sums)
 say "all is in dist"

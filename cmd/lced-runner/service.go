@@ -10,7 +10,7 @@ import (
 // others of its that are not needed here. Each says what to do instead.
 func newServices() (commands []*cobra.Command) {
 	for name, instead := range map[string]string{
-		"install":   "copy deploy/lced-runner.service to /etc/systemd/system and run `systemctl enable --now lced-runner`",
+		"install":   "copy lced-runner.service, which each release has (deploy/ in the sources), to /etc/systemd/system and run `systemctl enable --now lced-runner`",
 		"uninstall": "run `systemctl disable --now lced-runner`",
 		"start":     "run `systemctl start lced-runner` or `docker compose up -d`",
 		"stop":      "run `systemctl stop lced-runner` or `docker compose stop`",
