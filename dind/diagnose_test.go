@@ -38,6 +38,7 @@ func TestDiagnose(t *testing.T) {
 		{`accept unix /var/run/docker.sock: accept4: too many open files`, "nofile"},
 		{`unable to configure the Docker daemon with file /etc/docker/daemon.json: the following directives are specified both as a flag and in the configuration file: mtu: (from flag: 1500, from file: 1400)`, "daemon.json"},
 		{"Status: unknown flag: --registry-miror\nSee 'dockerd --help'., Code: 125", "args in [runners.dind]"},
+		{`buildkitd: flag provided but not defined: -nonsense`, "service's command"},
 		{`failed to load listeners: listen tcp 0.0.0.0:2375: bind: address already in use`, "network_mode"},
 		{`invalid TLS configuration: could not load X509 key pair (cert: "/certs/server/cert.pem", key: "/certs/server/key.pem"): open /certs/server/cert.pem: no such file or directory`, "DOCKER_TLS_CERTDIR"},
 		{`failed to start daemon, ensure docker is not running or delete /var/run/docker.pid: pid file found, ensure docker is not running or delete /var/run/docker.pid`, "another docker daemon"},

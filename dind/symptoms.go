@@ -35,7 +35,7 @@ func daemonSymptoms() []symptom {
 			sentence: "the directories of the rootless image belong to another user than its daemon, as they do where the host's engine remaps users (userns-remap): use docker:dind there."},
 		{signs: []string{"the following directives are specified both as a flag and in the configuration file"},
 			sentence: "an option of the docker daemon is both in /etc/docker/daemon.json and among its arguments: remove it from the file, from args of [runners.dind], or from the service's command."},
-		{signs: []string{"unknown flag:", "unknown shorthand flag:"}, quiet: true,
+		{signs: []string{"unknown flag:", "unknown shorthand flag:", "flag provided but not defined:"}, quiet: true,
 			sentence: "this version of the docker daemon does not know one of its arguments: correct args in [runners.dind], or the service's command."},
 		{signs: []string{"tcp port: address already in use", "bind: address already in use"}, quiet: true,
 			sentence: "something in the sidecar's network already listens on the daemon's port: two daemons share a network, so leave network_mode = \"host\" out of [runners.docker]."},
