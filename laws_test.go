@@ -79,8 +79,21 @@ type broken func(at token.Pos, law string, args ...any)
 
 func TestLaws(t *testing.T) {
 	t.Parallel()
-	var files []*file
-	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+	files, err := goFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 10 {
+		t.Fatalf("only %d files found: the test does not run at the top of the repository", len(files))
+	}
+	for _, violation := range violations(files) {
+		t.Error(violation)
+	}
+}
+
+// goFiles reads all Go files of the repository.
+func goFiles() (files []*file, err error) {
+	err = filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -94,15 +107,7 @@ func TestLaws(t *testing.T) {
 		files = append(files, f)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) < 10 {
-		t.Fatalf("only %d files found: the test does not run at the top of the repository", len(files))
-	}
-	for _, violation := range violations(files) {
-		t.Error(violation)
-	}
+	return files, err
 }
 
 // parse reads one file; from src if it is not nil.
