@@ -29,3 +29,18 @@ func TestRemoveOutlastsARestart(t *testing.T) {
 		t.Errorf("removed %d times, error %v", removed.Load(), err)
 	}
 }
+
+// TestEachLocksNothing: while the engine takes its time to remove one container, another one may be noted.
+func TestEachLocksNothing(t *testing.T) {
+	t.Parallel()
+	var c course
+	c.track("one")
+	_ = c.each(func(id string) error {
+		if !c.mu.TryLock() {
+			t.Errorf("the state is locked while %s is removed", id)
+			return nil
+		}
+		c.mu.Unlock()
+		return nil
+	})
+}

@@ -163,10 +163,11 @@ func (p *course) forget() {
 // each does f to every container at once and joins the errors.
 func (p *course) each(f func(id string) error) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	errs := make([]error, len(p.state.Containers))
+	ids := slices.Clone(p.state.Containers)
+	p.mu.Unlock()
+	errs := make([]error, len(ids))
 	var g errgroup.Group
-	for i, id := range p.state.Containers {
+	for i, id := range ids {
 		g.Go(func() error { errs[i] = f(id); return nil })
 	}
 	_ = g.Wait()
