@@ -236,6 +236,11 @@ const removePause = time.Second
 // runner's next start.
 func (j *Job) Remove(ctx context.Context) error {
 	defer unclaim(j)
+	return undo(ctx, j)
+}
+
+// undo is Remove for a job that begins again: what it has claimed stays so.
+func undo(ctx context.Context, j *Job) error {
 	bound, cancel := cleanup(ctx)
 	defer cancel()
 	for {

@@ -30,16 +30,15 @@ func (j *Job) prepare(ctx, steps context.Context) error {
 		section.Plain("Will be retried in %v, when the engine answers ...", preparePause)
 		section.Close()
 		j.kill(ctx)
-		err = j.Remove(ctx)
+		err = undo(ctx, j)
 		if err != nil && j.engine.await(steps) == nil {
-			err = j.Remove(ctx) // an engine on its way out refuses a part of it
+			err = undo(ctx, j) // an engine on its way out refuses a part of it
 		}
 		if err != nil {
 			return fmt.Errorf("clean up after a preparation that failed: %w", err)
 		}
 		j.forget()
 		j.shell, j.retried = nil, true
-		j.plan.claim(&j.engine.claims) // for the next try
 		select {
 		case <-time.After(preparePause):
 		case <-steps.Done():

@@ -1,11 +1,14 @@
 package executor
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestPrepareAgain has an engine that cannot make a network once: the job is started anew, and the next failure is final.
@@ -33,12 +36,16 @@ func TestPrepareAgain(t *testing.T) {
 		Name: "x", Labels: map[string]string{LabelOwner: "s_test"}, Network: &Network{Name: "n"},
 		Build: Build{Container: Container{Name: "x-build", Image: Image{Ref: "busybox", Policies: []string{"never"}}}},
 	}, func(string, string) Section { return log })
+	want := maps.Clone(e.claims.count)
 	err := j.prepare(t.Context(), t.Context())
 	if err == nil || !strings.Contains(err.Error(), "image busybox cannot be had") {
 		t.Fatalf("error %v", err)
 	}
 	if made.Load() != 2 || removed.Load() == 0 {
 		t.Errorf("%d networks are made, and removed %d times; want 2, and at least once", made.Load(), removed.Load())
+	}
+	if diff := cmp.Diff(want, e.claims.count); diff != "" {
+		t.Errorf("claimed, before and after (-want +got)\n%s", diff)
 	}
 	if !slices.ContainsFunc(log.text, func(line string) bool {
 		return strings.Contains(line, "Preparation failed: create the job's network n")

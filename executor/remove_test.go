@@ -23,10 +23,13 @@ func TestRemoveOutlastsARestart(t *testing.T) {
 		removed.Add(1)
 		w.WriteHeader(http.StatusNoContent)
 	})
-	j := e.NewJob(&Plan{}, nil)
+	j := e.NewJob(&Plan{Helper: &Helper{Container: Container{Name: "x-predefined"}}}, nil)
 	j.track("one")
 	if err := j.Remove(t.Context()); err != nil || removed.Load() != 1 {
 		t.Errorf("removed %d times, error %v", removed.Load(), err)
+	}
+	if len(e.claims.count) > 0 {
+		t.Errorf("still claimed are %v", e.claims.count)
 	}
 }
 

@@ -95,7 +95,7 @@ func (j adoption) discard(ctx context.Context) error {
 	for _, name := range names {
 		errs = append(errs, j.engine.containers.remove(ctx, name))
 	}
-	if err := errors.Join(append(errs, j.Remove(ctx))...); err != nil {
+	if err := errors.Join(append(errs, undo(ctx, j.Job))...); err != nil {
 		return fmt.Errorf("remove what was prepared of the job: %w", err)
 	}
 	j.forget()

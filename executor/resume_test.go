@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // leftContainer is the build container that another process left, on an engine that is made up.
@@ -197,7 +200,10 @@ func TestResumeAPreparation(t *testing.T) {
 	t.Parallel()
 	c, section := leftContainer{}, &lines{}
 	j := resumed(c.engine(t), State{Build: "build", Containers: []string{"build"}}, false, section)
+	j.plan.Network, j.plan.Volumes = &Network{Name: "net"}, []Volume{{Name: "vol", Temporary: true}}
 	j.plan.Helper = &Helper{Container: Container{Name: "runner-x-predefined"}}
+	j.plan.claim(&j.engine.claims)
+	claimed := maps.Clone(j.engine.claims.count)
 	j.plan.Services = []Service{{Container: Container{Name: "runner-x-docker-0"}}}
 	if err := (adoption{j}).begin(t.Context()); err != nil {
 		t.Fatal(err)
@@ -209,6 +215,9 @@ func TestResumeAPreparation(t *testing.T) {
 	}
 	if j.state.Build != "" || j.state.Containers != nil {
 		t.Errorf("state %+v", j.state)
+	}
+	if diff := cmp.Diff(claimed, j.engine.claims.count); diff != "" || !j.engine.claims.holds("net") {
+		t.Errorf("claimed, before and after (-want +got)\n%s", diff)
 	}
 	if !strings.Contains(strings.Join(section.text, "\n"), "the preparation begins again") {
 		t.Errorf("the log says %q", section.text)
