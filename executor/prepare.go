@@ -16,6 +16,7 @@ const (
 // prepare starts the job. What an engine could not do for a moment is tried again, from nothing; what would fail again is
 // not.
 func (j *Job) prepare(ctx, steps context.Context) error {
+	defer dropHelper(ctx, j)
 	begun := time.Now()
 	for attempt := 1; ; attempt++ {
 		err := j.engine.blame(j.start(ctx, steps, begun))
@@ -50,6 +51,16 @@ func (j *Job) prepare(ctx, steps context.Context) error {
 			return err
 		}
 	}
+}
+
+// dropHelper removes the kept helper of a preparation that ended before it came to take it: nobody else has it. That of a job that
+// is left is for the next process to find.
+func dropHelper(ctx context.Context, j *Job) {
+	if j.Helper == nil || left(ctx) {
+		return
+	}
+	_ = j.Helper.Remove(ctx) // should that fail nobody claims it any more, and it goes with the orphans
+	j.Helper = nil
 }
 
 // passing reports whether an error of the preparation may be gone at the next try: everything but what the job, its

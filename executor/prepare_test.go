@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -51,5 +52,41 @@ func TestPrepareAgain(t *testing.T) {
 		return strings.Contains(line, "Preparation failed: create the job's network n")
 	}) {
 		t.Errorf("the log says %q", log.text)
+	}
+}
+
+// TestHelperThatNobodyTakes: the job is cancelled, or an engine refuses its volumes, before it looks at the helper that was kept
+// for it.
+func TestHelperThatNobodyTakes(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{nil, ErrCanceled, ErrLeft} {
+		var removed atomic.Int32
+		e := fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path == "/volumes/create":
+				refuse(w, http.StatusInternalServerError, "no space left on device")
+			case r.Method == http.MethodDelete && r.URL.Path == "/containers/kept":
+				removed.Add(1)
+			default:
+				refuse(w, http.StatusNotFound, "no such image")
+			}
+		})
+		j := e.NewJob(&Plan{
+			Labels: map[string]string{LabelOwner: "s_test"}, Volumes: []Volume{{Name: "v"}}, Helper: &Helper{Form: "f"},
+			Build: Build{Container: Container{Image: Image{Ref: "busybox", Policies: []string{"never"}}}},
+		}, func(string, string) Section { return discard{} })
+		j.Helper = &Spare{Name: "k", Form: "f", Helper: true, engine: e, container: "kept"}
+		j.Helper.claim()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		if cause != nil {
+			cancel(cause)
+		}
+		if err := j.prepare(ctx, ctx); err == nil {
+			t.Error("the preparation succeeds")
+		}
+		if gone := removed.Load() == 1 && !e.claims.holds("kept"); gone == (cause == ErrLeft) {
+			t.Errorf("end by %v: the kept helper is removed %d times", cause, removed.Load())
+		}
+		cancel(nil)
 	}
 }
