@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
 )
@@ -86,6 +87,10 @@ func (s containers) exec(ctx context.Context, id string, cmd []string, input []b
 		return -1, context.Cause(ctx)
 	}
 	state, err := s.docker.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
+	if errdefs.IsNotFound(err) {
+		// So says an engine that was started anew, although the container went on and systemd held the connections meanwhile.
+		return -1, fmt.Errorf("the engine has forgotten %s in container %s (%w): %w", cmd[0], id, err, io.ErrUnexpectedEOF)
+	}
 	if err != nil {
 		return -1, fmt.Errorf("ask for the exit code of %s in container %s: %w", cmd[0], id, err)
 	}
