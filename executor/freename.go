@@ -20,5 +20,8 @@ func freeName(ctx context.Context, s containers, name string) error {
 	case found.Container.Config == nil || found.Container.Config.Labels[LabelOwner] != s.owner:
 		return fmt.Errorf("container %s is in the way and not this runner's", name)
 	}
-	return s.remove(ctx, found.Container.ID)
+	if err := s.remove(ctx, found.Container.ID); err != nil {
+		return err
+	}
+	return pause(ctx, removePause) // it may only be on its way out
 }
