@@ -197,7 +197,8 @@ type Build struct {
 	// these, or none, is started at once with its shell waiting for the script; others may wait for a database or read the
 	// checkout, so they start when sources and services are ready.
 	EarlyEntrypoints []string
-	// NativeStop interrupts a script as `docker stop` does: SIGTERM for the first process only (FF_USE_NATIVE_CONTAINER_STOP).
+	// NativeStop interrupts a script as `docker stop` does: SIGTERM for the first process only (FF_USE_NATIVE_CONTAINER_STOP, and
+	// containers that see processes of others).
 	NativeStop bool
 }
 

@@ -66,3 +66,20 @@ func TestScriptSections(t *testing.T) {
 		}
 	}
 }
+
+// TestStopOfAContainerThatSeesOthers: a signal to all processes that it sees would not be for the job's alone.
+func TestStopOfAContainerThatSeesOthers(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[string]bool{"": false, "host": true, "container:other": true} {
+		in := testInput()
+		in.Job.Steps = []jobapi.Step{{Name: "script", Script: []string{"true"}}}
+		in.Job.Image.Name, in.Runner.Docker.PidMode = "alpine", mode
+		c, err := Compile(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Plan.Build.NativeStop; got != want {
+			t.Errorf("pid_mode %q: the engine stops the script: %v, want %v", mode, got, want)
+		}
+	}
+}

@@ -84,7 +84,8 @@ func makeBuild(c *compiler, img executor.Image, s *sidecars, vols *volumes) (exe
 			Privileged: d.Privileged && matches(d.AllowedPrivilegedImages, img.Ref),
 			Binds:      vols.build, Labels: containerLabels(c, false), Options: buildOptions(c),
 		},
-		NativeStop: c.flags["FF_USE_NATIVE_CONTAINER_STOP"],
+		// With pid_mode a signal to all processes would be one to those of the host, or of another container, as well.
+		NativeStop: c.flags["FF_USE_NATIVE_CONTAINER_STOP"] || d.PidMode != "",
 	}
 	// Images of databases have an entrypoint of the same name, which does not just exec its arguments.
 	if dind.HasDockerCLI(img.Ref) || dind.IsDind(img.Ref) {
