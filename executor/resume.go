@@ -56,7 +56,7 @@ func (j adoption) begin(ctx context.Context) error {
 		section := j.log("prepare_executor", `Preparing the "docker" executor`)
 		defer section.Close()
 		warn(section, "The runner was restarted before the job's script began: the preparation begins again")
-		return again(ctx, j.engine, j.discard)
+		return j.discardAll(ctx)
 	}
 	for i, id := range j.state.Services {
 		j.follow(ctx, i, id)
@@ -77,6 +77,19 @@ func (j *Job) newShell(id string) *shell {
 	return &shell{
 		on: j.engine.containers, id: id, name: b.Name, image: b.Image.Ref, nonce: j.state.Nonce,
 		gate: j.gate, nativeStop: b.NativeStop, startIn: j.engine.patience.start, grace: j.Grace, begun: func() { j.save(func(s *State) { s.Started = true }) },
+	}
+}
+
+// discardTries bounds how often what is left is looked for, with a removePause between: a slow engine makes what a killed process
+// has asked for only after a while, and until then it has a hold on what it will use.
+const discardTries = 20
+
+func (j adoption) discardAll(ctx context.Context) error {
+	for try := 1; ; try++ {
+		err := again(ctx, j.engine, j.discard)
+		if err == nil || try == discardTries || pause(ctx, removePause) != nil {
+			return err
+		}
 	}
 }
 

@@ -34,6 +34,8 @@ type chaos struct {
 	lossy   bool     // in this round something was injected that may cost a job, and its kind
 	down    bool     // in this round the runner was away for a while
 	uploads int      // that go wrong in this round
+
+	engineWasAway bool // in this round
 }
 
 // chaosJob is a job of a round.
@@ -165,7 +167,7 @@ func (c *chaos) excuse(violation string) bool {
 // round runs two or three jobs under a few faults and checks how they ended.
 func (c *chaos) round() {
 	c.t.Helper()
-	c.lossy, c.down, c.drawn, c.uploads = false, false, nil, 0
+	c.lossy, c.down, c.drawn, c.uploads, c.engineWasAway = false, false, nil, 0, false
 	c.gitlab.Inject(coordinator.Fault{Endpoint: coordinator.EndpointUpload, Times: -1})
 	begun := len(c.log.String())
 	var jobs []*chaosJob
@@ -263,6 +265,8 @@ func (c *chaos) judge(j *chaosJob, e ending) {
 	case !strings.HasPrefix(e.log, j.kept):
 		c.t.Errorf("job %d (%s): after the power cut its disk had %d bytes of its log, which the %d bytes in GitLab do not begin with\nthe disk:\n%s\nGitLab:\n%s", e.ID, kind.name, len(j.kept), len(e.log), tail(j.kept), tail(e.log))
 	case c.lossy && lost: // and what there is of the log is in order
+	case c.engineWasAway && lost && strings.Contains(e.log, "went away while the script ran"):
+		c.endings["(of these, by a script that ended while the engine was away, whose last output that loses)"]++
 	case e.State != kind.state || e.ExitCode != kind.code:
 		c.t.Errorf("job %d (%s) ended as %s, %s, exit code %d\n%s", e.ID, kind.name, e.State, e.FailureReason, e.ExitCode, tail(e.log))
 	case !whole && !c.lossy:

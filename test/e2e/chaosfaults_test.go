@@ -64,6 +64,7 @@ func (c *chaos) how() string {
 // endEngine ends the nested engine, which comes back by itself.
 func (c *chaos) endEngine(signal string) *chaosJob {
 	c.t.Helper()
+	c.engineWasAway = true
 	if c.nested.end(signal) {
 		c.endings["(the engine crashed on what it had written of its networks)"]++
 		c.lossy = true

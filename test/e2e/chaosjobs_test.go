@@ -23,12 +23,13 @@ type chaosKind struct {
 }
 
 // lines counts the numbered lines of a log; -1 says that they are not those of the script, in order, each once. A last line
-// without its end does not count.
+// without its end does not count; where the log was cut a marker may follow it.
 func (k chaosKind) lines(log string) (n int, whole bool) {
 	for line := range strings.Lines(log) {
 		if !strings.HasPrefix(line, "line ") {
 			continue
 		}
+		line, _, _ = strings.Cut(line, "section_end:")
 		if want := fmt.Sprintf("line %d of the log%s\n", n, k.pad); line != want {
 			if strings.HasPrefix(want, strings.TrimSuffix(line, "\n")) { // cut, by a line of the runner's own at most
 				return n, false
