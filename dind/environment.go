@@ -11,6 +11,11 @@ func (s *Setup) setBuildEnv(job Job, name, value string) {
 	if said != "" || isSaid && name == "DOCKER_TLS_CERTDIR" {
 		return
 	}
+	s.override(name, value)
+}
+
+// override gives B a variable whatever the job says.
+func (s *Setup) override(name, value string) {
 	if s.BuildEnv == nil {
 		s.BuildEnv = map[string]string{}
 	}
@@ -58,8 +63,8 @@ func (w *wiring) bypassProxy() {
 		return
 	}
 	except = strings.Join(append(entries, w.hostName()), ",")
-	w.setup.BuildEnv["NO_PROXY"] = except
-	w.setup.BuildEnv["no_proxy"] = except
+	w.setup.override("NO_PROXY", except)
+	w.setup.override("no_proxy", except)
 }
 
 // sidecarEnv fills in what S must and must not have in its environment.

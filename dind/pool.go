@@ -67,10 +67,12 @@ func (p *Pool[S]) Lease(ctx context.Context, place string) (spare S, found bool)
 	select {
 	case <-k.started:
 	case <-ctx.Done():
-		// Nobody else knows of it: it goes back, for the next job or for Close.
+		// Nobody else knows of it: it goes back, for the next job or for Close, unless its start has failed meanwhile.
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.kept[place] = k
+		if !k.failed() {
+			p.kept[place] = k
+		}
 		return spare, false
 	}
 	return k.spare, k.err == nil
@@ -174,10 +176,15 @@ func (p *Pool[S]) removeOldest(ctx context.Context, runner string) (gone bool, e
 	return true, oldest.spare.Remove(ctx)
 }
 
-func (k *kept[S]) ready() bool {
+func (k *kept[S]) ready() bool { return k.over() && k.err == nil }
+
+func (k *kept[S]) failed() bool { return k.over() && k.err != nil }
+
+// over reports whether its start has ended.
+func (k *kept[S]) over() bool {
 	select {
 	case <-k.started:
-		return k.err == nil
+		return true
 	default:
 		return false
 	}

@@ -244,6 +244,7 @@ func TestProxy(t *testing.T) {
 		{"no proxy", vars("NO_PROXY", "lan"), ""},
 		{"nothing excepted", vars("HTTPS_PROXY", "http://proxy:3128"), "docker"},
 		{"something excepted", vars("http_proxy", "http://proxy:3128", "no_proxy", "lan, .local"), "lan,.local,docker"},
+		{"all is said", vars("DOCKER_HOST", "tcp://docker:2376", "DOCKER_TLS_VERIFY", "1", "DOCKER_CERT_PATH", "/certs/client", "DOCKER_TLS_CERTDIR", "/certs", "HTTP_PROXY", "http://proxy:3128"), "docker"},
 		{"excepted already", vars("HTTP_PROXY", "http://proxy:3128", "NO_PROXY", "lan,docker"), ""},
 		{"everything excepted", vars("HTTP_PROXY", "http://proxy:3128", "NO_PROXY", "*"), ""},
 	}

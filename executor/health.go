@@ -52,10 +52,10 @@ func (s *starter) awaitHealth(ctx context.Context, svc *Service, up *future[stri
 	}
 	docker := s.engine.docker
 	res, err := docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
-	if err != nil || res.Container.Config == nil {
+	if err != nil {
 		return fmt.Errorf("inspect service container %s: %w", id, err)
 	}
-	if !checked(res.Container.Config, svc.Ready.Timeout) {
+	if res.Container.Config == nil || !checked(res.Container.Config, svc.Ready.Timeout) {
 		return nil
 	}
 	defer s.graph.span("service healthy", svc.Title)()

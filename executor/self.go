@@ -17,8 +17,8 @@ import (
 //
 // mountinfo is the text of /proc/self/mountinfo: the engine mounts hostname and resolv.conf from the container's own
 // directory, so its id is there even if the hostname was changed.
-func (e *Engine) OwnImage(ctx context.Context, mountinfo, configured, release string) (string, error) {
-	if configured == "" {
+func (e *Engine) OwnImage(ctx context.Context, mountinfo string, configured Image, release string) (string, error) {
+	if configured.Ref == "" {
 		for _, id := range containerIDs(mountinfo) {
 			res, err := e.docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 			// A label of the image: the binary may as well run in a container of another one.
@@ -27,12 +27,12 @@ func (e *Engine) OwnImage(ctx context.Context, mountinfo, configured, release st
 			}
 		}
 	}
-	name := configured
-	if name == "" {
-		name = release
+	if configured.Ref == "" {
+		configured.Ref = release
 	}
+	configured.Policies = []string{"if-not-present"} // it is of the runner's own version, so another look would show nothing new
 	r, err := patiently(ctx, e, func() (resolved, error) {
-		return e.images.resolve(ctx, Image{Ref: name, Policies: []string{"if-not-present"}}, discard{})
+		return e.images.resolve(ctx, configured, discard{})
 	})
 	if err != nil {
 		return "", fmt.Errorf("no image for the helper container: %w; run the runner from its own image, load that image into the engine, or set helper_image in [runners.docker]", err)

@@ -78,12 +78,12 @@ func TestOwnImage(t *testing.T) {
 		{"in a container of another image", foreign, "", "lced-runner:1.2.3", "sha256:release"},
 		{"in a container of another engine", elsewhere, "", "lced-runner:1.2.3", "sha256:release"},
 	} {
-		got, err := e.OwnImage(t.Context(), test.mountinfo, test.configured, test.release)
+		got, err := e.OwnImage(t.Context(), test.mountinfo, Image{Ref: test.configured}, test.release)
 		if err != nil || got != test.want {
 			t.Errorf("%s: %q (%v), want %q", test.name, got, err, test.want)
 		}
 	}
-	_, err := e.OwnImage(t.Context(), "", "", "lced-runner:9")
+	_, err := e.OwnImage(t.Context(), "", Image{}, "lced-runner:9")
 	if err == nil || !strings.Contains(err.Error(), "lced-runner:9") || !strings.Contains(err.Error(), "helper_image") {
 		t.Errorf("no image at all: %v", err)
 	}

@@ -146,9 +146,12 @@ func runnerOptions(c *config.Config, id, state string, log *slog.Logger) (runner
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	home, _ := os.UserHomeDir()
-	auth, _ := os.ReadFile(filepath.Join(home, ".docker", "config.json"))
 	return runner.Options{
 		Config: c, SystemID: id, BootID: strings.TrimSpace(string(boot)), StateDir: state, Version: version, Revision: revision, Host: host,
-		MountInfo: string(mounts), DockerAuth: auth, Env: os.Getenv, Logger: log,
+		MountInfo: string(mounts), Env: os.Getenv, Logger: log,
+		DockerAuth: func() []byte {
+			auth, _ := os.ReadFile(filepath.Join(home, ".docker", "config.json"))
+			return auth
+		},
 	}, nil
 }

@@ -12,7 +12,7 @@ type Docker struct {
 	TLSVerify   bool   `key:"tls_verify" flag:"docker-tlsverify" doc:"speak TLS with a client certificate to a tcp:// host; no meaning for a unix socket"`
 
 	Image               string   `key:"image" doc:"image of a job that names none"`
-	HelperImage         string   `key:"helper_image" doc:"image of the helper container; empty means the runner's own"`
+	HelperImage         string   `key:"helper_image" doc:"image of the helper container, of the runner's own version; empty means the runner's own. Pulled if it is not there, with the login that a job would have"`
 	PullPolicy          []string `key:"pull_policy" also:"string" oneof:"always|if-not-present|never" doc:"when images are pulled; several are tried in order"`
 	AllowedPullPolicies []string `key:"allowed_pull_policies" oneof:"always|if-not-present|never" doc:"policies that a job may ask for; empty means those of pull_policy"`
 

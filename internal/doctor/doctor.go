@@ -117,7 +117,11 @@ func (d *doctor) engine(ctx context.Context, r *config.Runner) {
 
 // helperImage is the image that helpers are made from.
 func (d *doctor) helperImage(ctx context.Context, e *executor.Engine, r *config.Runner) string {
-	image, err := e.OwnImage(ctx, d.MountInfo, r.Docker.HelperImage, executor.ReleaseImage(d.Version))
+	var image string
+	configured, err := runner.HelperImage(ctx, r, d.DockerAuth())
+	if err == nil {
+		image, err = e.OwnImage(ctx, d.MountInfo, configured, executor.ReleaseImage(d.Version))
+	}
 	if err != nil {
 		d.fail("helper image", "run the runner from its image, or load that into the engine: docker save lced-runner | ssh BOARD docker load", "%v", err)
 		return ""

@@ -18,7 +18,7 @@ func (d *doctor) registry(ctx context.Context, x executor.Examiner, r *config.Ru
 	if image == "" || strings.Contains(image, "$") {
 		return
 	}
-	logins, warnings, err := runner.DockerLogins(ctx, d.DockerAuth)
+	logins, warnings, err := runner.DockerLogins(ctx, d.DockerAuth())
 	if err != nil {
 		d.fail(check, "mend the runner user's docker config.json", "%v", err)
 		return

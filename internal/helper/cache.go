@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 
 	"lced-runner/internal/archive"
 )
@@ -19,6 +20,8 @@ type Cache struct {
 	Level  string `json:"level,omitempty"`
 	// MaxUpload is the largest archive that is uploaded, in bytes; 0 means any.
 	MaxUpload int64 `json:"max_upload,omitempty"`
+	// CACertPEM are certificates that the distributed cache may show in addition to those that the system trusts.
+	CACertPEM []byte `json:"ca_cert_pem,omitempty"`
 	// TimeoutSeconds bounds each transfer.
 	TimeoutSeconds int `json:"timeout_seconds"`
 	// CleanFailed removes the paths of a cache that could not be extracted whole (FF_CLEAN_UP_FAILED_CACHE_EXTRACT).
@@ -62,7 +65,8 @@ type SignedRequest struct {
 // caching is a stage that restores or saves caches.
 type caching struct {
 	*stage
-	store cacheStore
+	store  cacheStore
+	client *http.Client
 }
 
 // restore extracts, for each cache, the first archive that can be extracted.
@@ -110,6 +114,7 @@ func (s *caching) each(ctx context.Context, do func(CacheItem)) error {
 	if err := obeyProxies(s.jobEnvironment()); err != nil {
 		return err
 	}
+	s.client = trusting(s.Cache.CACertPEM)
 	var err error
 	if s.store, err = openCacheStore(s.Cache.Root); err != nil {
 		warning(s.out, "No cache is used: %v", err)

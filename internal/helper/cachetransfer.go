@@ -2,6 +2,8 @@ package helper
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +17,20 @@ const (
 	transferAttempts = 3
 	transferPause    = time.Second
 )
+
+// trusting is a client that trusts these certificates in addition to the system's.
+func trusting(pem []byte) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if len(pem) > 0 {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool() // the system has none
+		}
+		pool.AppendCertsFromPEM(pem)
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	}
+	return &http.Client{Transport: transport}
+}
 
 // refusal is an answer of the distributed cache that will not change.
 type refusal struct{ status string }
@@ -52,7 +68,7 @@ func (s *caching) transferOnce(ctx context.Context, method string, r *SignedRequ
 	for name, value := range r.Header {
 		req.Header.Set(name, value)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.client.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("transfer of the cache: %w", context.Cause(ctx))

@@ -58,7 +58,7 @@ func TestAppend(t *testing.T) {
 	put(t, j, e)
 	path := j.path(e)
 	ends := []int{size(t, path)} // of the record and of each change
-	changes := []Change{{Compiled: &plan.Compiled{Debug: true}}, at(1), {Masks: []string{"a"}}, {Masks: []string{"b"}}, at(2), {Standby: "id"}, {Ended: true}}
+	changes := []Change{{Compiled: &plan.Compiled{Services: true}}, at(1), {Masks: []string{"a"}}, {Masks: []string{"b"}}, at(2), {Standby: "id"}, {Ended: true}}
 	wants := []Change{{}}
 	for _, c := range changes {
 		if err := j.Append(e, c); err != nil {

@@ -36,6 +36,7 @@ type Entry struct {
 	Sections       bool          `json:"sections"`
 	OutputLimit    int64         `json:"output_limit"` // bytes
 	FailureReasons []string      `json:"failure_reasons,omitempty"`
+	Debug          bool          `json:"debug,omitempty"` // GitLab restricts who may see the log
 	Final          *Final        `json:"final,omitempty"` // set when the job has ended and GitLab does not know it yet
 
 	*Running // nil when the job has ended

@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -53,7 +52,7 @@ func newCaches(c *compiler) (*caches, error) {
 func (cs *caches) restore() *helper.Cache {
 	return cs.request(func(item jobapi.Cache) (helper.CacheItem, bool) {
 		out := helper.CacheItem{Paths: item.Paths}
-		key, ok := cs.key(&out, "extraction", item.Key, true)
+		key, ok := cs.key(&out, "extraction", cs.nameOf(item.Key), true)
 		switch {
 		case !ok:
 			return out, true
@@ -62,7 +61,10 @@ func (cs *caches) restore() *helper.Cache {
 			return out, true
 		}
 		out.Keys = []helper.CacheKey{key}
-		fallbacks := slices.Clone(item.FallbackKeys)
+		var fallbacks []string
+		for _, raw := range item.FallbackKeys {
+			fallbacks = append(fallbacks, cs.nameOf(raw))
+		}
 		if last := cs.vars.get("CACHE_FALLBACK_KEY"); last != "" {
 			if endsProtected(last) {
 				out.Messages = append(out.Messages, helper.Message{Warning: true, Text: fmt.Sprintf("CACHE_FALLBACK_KEY %q is ignored: it must not end in -protected", last)})
@@ -70,8 +72,8 @@ func (cs *caches) restore() *helper.Cache {
 				fallbacks = append(fallbacks, last)
 			}
 		}
-		for _, raw := range fallbacks {
-			if key, ok := cs.key(&out, "extraction", raw, true); ok {
+		for _, name := range fallbacks {
+			if key, ok := cs.key(&out, "extraction", name, true); ok {
 				out.Keys = append(out.Keys, key)
 			}
 		}
@@ -86,7 +88,7 @@ func (cs *caches) archive(when executor.When) *helper.Cache {
 			return helper.CacheItem{}, false
 		}
 		out := helper.CacheItem{Paths: item.Paths, Untracked: item.Untracked}
-		key, ok := cs.key(&out, "archiving", item.Key, false)
+		key, ok := cs.key(&out, "archiving", cs.nameOf(item.Key), false)
 		switch {
 		case !ok:
 		case item.Policy == policyPull:
@@ -100,7 +102,7 @@ func (cs *caches) archive(when executor.When) *helper.Cache {
 
 func (cs *caches) request(of func(jobapi.Cache) (helper.CacheItem, bool)) *helper.Cache {
 	r := &helper.Cache{
-		Root: cs.Runner.CacheDir, MaxUpload: cs.Runner.Cache.MaxUploadedArchiveSize, TimeoutSeconds: 60 * cs.requestMinutes(),
+		Root: cs.Runner.CacheDir, CACertPEM: cs.ServerCA, MaxUpload: cs.Runner.Cache.MaxUploadedArchiveSize, TimeoutSeconds: 60 * cs.requestMinutes(),
 		Format: cs.vars.get("CACHE_COMPRESSION_FORMAT"), Level: cs.vars.get("CACHE_COMPRESSION_LEVEL"), Ephemeral: cs.ephemeral(),
 		CleanFailed: cs.vars.bool("FF_CLEAN_UP_FAILED_CACHE_EXTRACT", false),
 	}
@@ -115,12 +117,16 @@ func (cs *caches) request(of func(jobapi.Cache) (helper.CacheItem, bool)) *helpe
 	return r
 }
 
-// key says where the archive of a key lies. What is to be told about it goes into item.
-func (cs *caches) key(item *helper.CacheItem, what, raw string, download bool) (helper.CacheKey, bool) {
+// nameOf is a key as it is meant: with its variables replaced, or the usual one in place of an empty one.
+func (cs *caches) nameOf(raw string) string {
 	if raw == "" {
 		raw = cs.Job.JobInfo.Name + "/" + cs.Job.GitInfo.Ref
 	}
-	name := cs.vars.expand(raw)
+	return cs.vars.expand(raw)
+}
+
+// key says where the archive of a key lies. What is to be told about it goes into item.
+func (cs *caches) key(item *helper.CacheItem, what, name string, download bool) (helper.CacheKey, bool) {
 	say := func(warning bool, format string, args ...any) {
 		item.Messages = append(item.Messages, helper.Message{Warning: warning, Text: fmt.Sprintf(format, args...)})
 	}

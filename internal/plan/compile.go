@@ -8,6 +8,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -33,7 +34,8 @@ type Input struct {
 	Version     string
 	Revision    string
 	DockerAuth  []byte // the runner user's docker config.json; nil when there is none
-	ServerCA    []byte // PEM of tls-ca-file
+	JobAuth     []byte // DOCKER_AUTH_CONFIG with the logins of the credential helpers that it names; nil: as it stands
+	ServerCA    []byte // PEM, see [ServerCA]
 	ClientCert  []byte // PEM of tls-cert-file
 	ClientKey   []byte // PEM of tls-key-file
 
@@ -53,7 +55,6 @@ type Compiled struct {
 	Plan     *executor.Plan
 	Masks    []string // values that the log must not show
 	Warnings []string // for the head of the job log
-	Debug    bool     // CI_DEBUG_TRACE or CI_DEBUG_SERVICES is on: GitLab restricts who may see the log
 	Services bool     // CI_DEBUG_SERVICES is on: the log shows those of the services
 
 	Interpolated int `json:"-"` // in how many texts of the job inputs were put
@@ -102,8 +103,18 @@ type compiler struct {
 	warnings     []string
 }
 
-// Compile writes the plan of a job.
-func Compile(in Input) (*Compiled, error) {
+// Compile writes the plan of a job. A fault of its own costs the one job on which it shows: a panic would end the runner, and
+// again at each start, since the job would be compiled anew.
+func Compile(in Input) (compiled *Compiled, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			compiled, err = nil, fmt.Errorf("write the plan of the job: %v; this is a fault of the runner\n%s", fault, debug.Stack())
+		}
+	}()
+	return compile(in)
+}
+
+func compile(in Input) (*Compiled, error) {
 	if err := supported(in.Job); err != nil {
 		return nil, err
 	}
@@ -156,8 +167,7 @@ func Compile(in Input) (*Compiled, error) {
 	p.Notes = sidecars.notes()
 	spare, err := makeSpare(c, p, sidecars)
 	return &Compiled{
-		Plan: p, Spare: spare, Masks: c.masks(), Warnings: c.warnings,
-		Debug: c.debugs("CI_DEBUG_TRACE") || c.debugs("CI_DEBUG_SERVICES"), Services: c.debugs("CI_DEBUG_SERVICES"),
+		Plan: p, Spare: spare, Masks: c.masks(), Warnings: c.warnings, Services: c.debugs("CI_DEBUG_SERVICES"),
 		Interpolated: c.interpolated,
 	}, err
 }

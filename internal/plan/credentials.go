@@ -42,7 +42,11 @@ func credentialsFor(c *compiler, image string) (auth, source string) {
 			logins[key] = l
 		}
 	}
-	addDockerConfig(c, add, []byte(c.vars.get("DOCKER_AUTH_CONFIG")), "$DOCKER_AUTH_CONFIG")
+	jobs := c.JobAuth
+	if jobs == nil {
+		jobs = []byte(c.vars.get("DOCKER_AUTH_CONFIG"))
+	}
+	addDockerConfig(c, add, jobs, "$DOCKER_AUTH_CONFIG")
 	addDockerConfig(c, add, c.DockerAuth, "the runner's docker config.json")
 	for _, cr := range c.Job.Credentials {
 		if cr.Type == "registry" {

@@ -61,7 +61,7 @@ func interpolate(job *jobapi.Job) (out *jobapi.Job, secrets []string, texts int,
 		c.Paths, c.FallbackKeys = in.all(c.Paths), in.all(c.FallbackKeys)
 	}
 	if in.err != nil {
-		return nil, nil, 0, fmt.Errorf("failed to interpolate job inputs: %w", in.err)
+		return nil, secrets, 0, fmt.Errorf("failed to interpolate job inputs: %w", in.err)
 	}
 	return &done, secrets, in.texts, nil
 }

@@ -43,11 +43,7 @@ func newVariables(in Input, n names) *variables {
 	v.internal("CI_SERVER", "yes")
 	v.internal("CI_JOB_STATUS", "running")
 	v.internal("CI_JOB_TIMEOUT", strconv.Itoa(int(Timeout(in.Job).Seconds())))
-	ca := in.ServerCA
-	if ca == nil {
-		ca = in.Job.ServerChain
-	}
-	v.file("CI_SERVER_TLS_CA_FILE", ca)
+	v.file("CI_SERVER_TLS_CA_FILE", in.ServerCA)
 	v.file("CI_SERVER_TLS_CERT_FILE", in.ClientCert)
 	v.file("CI_SERVER_TLS_KEY_FILE", in.ClientKey)
 	for _, jv := range in.Job.Variables {

@@ -146,7 +146,7 @@ func TestMasks(t *testing.T) {
 	}
 }
 
-// TestServerCertificates: scripts get the configured authority, else what GitLab's own connection showed.
+// TestServerCertificates: scripts, git and transfers get the configured authority, else what GitLab's own connection showed.
 func TestServerCertificates(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ configured, seen, want string }{{"", "", ""}, {"", "chain", "chain"}, {"configured", "chain", "configured"}} {
@@ -155,9 +155,7 @@ func TestServerCertificates(t *testing.T) {
 		if tt.seen == "" {
 			in.Job.ServerChain = nil
 		}
-		if tt.configured != "" {
-			in.ServerCA = []byte(tt.configured)
-		}
+		in.ServerCA = ServerCA([]byte(tt.configured), in.Job)
 		got := ""
 		newVariables(in, newNames(in)).files(func(name, content string) { got = name + " " + content })
 		if want := strings.TrimSpace("CI_SERVER_TLS_CA_FILE " + tt.want); got != want && tt.want != "" || tt.want == "" && got != "" {

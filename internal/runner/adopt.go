@@ -8,6 +8,7 @@ import (
 
 	"lced-runner/executor"
 	"lced-runner/internal/journal"
+	"lced-runner/internal/plan"
 	"lced-runner/internal/trace"
 )
 
@@ -36,7 +37,8 @@ func (l *account) spent() time.Duration {
 func (r *Runner) adopt(poll, stay, jobs context.Context, p *poller, record journal.Entry, told bool) {
 	e := p.entry()
 	l := newLife(r, e, record.Job, r.slots.retake(p, record))
-	l.record = record
+	l.record, l.up.debug = record, record.Debug
+	enter(&l.account)
 	o := l.traceOptions()
 	o.ServicesGoOn = record.State != nil && record.State.Ready
 	t, err := trace.Resume(o)
@@ -80,7 +82,7 @@ var errRebooted = errors.New("the machine was restarted while this job was being
 
 // masks are what the log of the job must not show: also what a part of its life that is over has told.
 func (l *account) masks() []string {
-	masks := []string{l.record.Token.Reveal(), l.entry.config.Token.Reveal()}
+	masks := append(plan.Foresee(l.job, l.entry.config).Masks, l.record.Token.Reveal(), l.entry.config.Token.Reveal())
 	if r := l.record.Running; r != nil {
 		masks = append(masks, r.Masks...)
 		if r.Compiled != nil {

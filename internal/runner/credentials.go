@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"lced-runner/executor"
+	"lced-runner/internal/config"
 	"lced-runner/internal/plan"
 )
 
@@ -19,18 +21,18 @@ import (
 const helperTimeout = 30 * time.Second
 
 // DockerLogins is docker's config.json with the logins that credential helpers keep written into its auths, which is the
-// only part that package plan reads: docker-credential-<name> is asked for each registry of credHelpers, and for all that
+// only part that package plan reads. docker-credential-<name> is asked for each registry of credHelpers, and for all that
 // the one of credsStore lists. A helper that is missing, as in the runner's own image, is a warning; one whose name is a
 // path is an error. It is asked for every job, since the logins of cloud registries last for hours only.
-func DockerLogins(ctx context.Context, config []byte) (merged []byte, warnings []string, err error) {
+func DockerLogins(ctx context.Context, file []byte) (merged []byte, warnings []string, err error) {
 	var c struct {
 		CredsStore  string            `json:"credsStore"`
 		CredHelpers map[string]string `json:"credHelpers"`
 	}
 	var all map[string]json.RawMessage
 	// A malformed file is package plan's to tell of.
-	if json.Unmarshal(config, &c) != nil || json.Unmarshal(config, &all) != nil || c.CredsStore == "" && len(c.CredHelpers) == 0 {
-		return config, nil, nil
+	if json.Unmarshal(file, &c) != nil || json.Unmarshal(file, &all) != nil || c.CredsStore == "" && len(c.CredHelpers) == 0 {
+		return file, nil, nil
 	}
 	auths := map[string]json.RawMessage{}
 	if json.Unmarshal(all["auths"], &auths) != nil {
@@ -74,12 +76,26 @@ func DockerLogins(ctx context.Context, config []byte) (merged []byte, warnings [
 	return merged, warnings, err
 }
 
+// HelperImage is helper_image with the login for it; without a name where the configuration has none.
+func HelperImage(ctx context.Context, r *config.Runner, dockerAuth []byte) (executor.Image, error) {
+	image := executor.Image{Ref: r.Docker.HelperImage}
+	if image.Ref == "" {
+		return image, nil
+	}
+	logins, _, err := DockerLogins(ctx, dockerAuth) // each job is told of what cannot be read
+	if err != nil {
+		return image, err
+	}
+	image.Auth, image.AuthFrom, _ = plan.Login(r, image.Ref, logins)
+	return image, nil
+}
+
 var errHelperName = errors.New("the name of a docker credential helper must not be a path")
 
 // askHelper runs a credential helper of PATH. Its output is secret, and so is no part of an error.
 func askHelper(ctx context.Context, name, verb, input string, answer any) error {
 	if strings.ContainsAny(name, `/\`) {
-		return fmt.Errorf("%w: %q in the runner's docker config.json", errHelperName, name)
+		return fmt.Errorf("%w: %q in docker's config.json", errHelperName, name)
 	}
 	program := "docker-credential-" + name
 	ctx, cancel := context.WithTimeoutCause(ctx, helperTimeout, fmt.Errorf("%s did not answer for %v", program, helperTimeout))

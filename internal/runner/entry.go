@@ -147,7 +147,11 @@ func (e *entry) introduce(ctx context.Context) {
 
 // engineFacts are the id of the image from which helpers are made, and what a plan must know of the engine.
 func (cs *connections) engineFacts(ctx context.Context, e *entry) (ownImage string, facts *executor.Facts, err error) {
-	ownImage, err = e.engine.OwnImage(ctx, cs.MountInfo, e.config.Docker.HelperImage, executor.ReleaseImage(cs.Version))
+	configured, err := HelperImage(ctx, e.config, cs.DockerAuth())
+	if err != nil {
+		return "", nil, err
+	}
+	ownImage, err = e.engine.OwnImage(ctx, cs.MountInfo, configured, executor.ReleaseImage(cs.Version))
 	if err != nil {
 		return "", nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,14 +45,17 @@ type life struct {
 }
 
 func newLife(r *Runner, e *entry, job *jobapi.Job, s *slot) *life {
-	l := &life{slot: s, account: account{
+	return &life{slot: s, account: account{
 		Runner: r, entry: e, job: job, log: e.log.With("job", job.ID), up: &uploader{api: e.api, job: job},
 	}}
-	if s != nil { // without one it runs no more
-		l.status, l.reason = e.status.Begin(factsOf(job)), jobapi.ReasonRunnerSystemFailure
-		r.rations.runs(1)
-	}
-	return l
+}
+
+// enter counts the job as one that runs, until free.
+func enter(l *account) {
+	facts := factsOf(l.job)
+	facts.AlreadyRunning = l.spent()
+	l.status, l.reason = l.entry.status.Begin(facts), jobapi.ReasonRunnerSystemFailure
+	l.rations.runs(1)
 }
 
 // runJob is the life of one job:
@@ -61,6 +65,7 @@ func newLife(r *Runner, e *entry, job *jobapi.Job, s *slot) *life {
 // While it runs the trace is shipped; GitLab's replies carry the only thing that comes back, the cancel.
 func (r *Runner) runJob(poll, stay, jobs context.Context, e *entry, job *jobapi.Job, s *slot) {
 	l := newLife(r, e, job, s)
+	enter(&l.account)
 	if err := l.open(s); err != nil {
 		l.log.Error("job cannot be kept, so it is given back as failed", "error", err)
 		e.giveBack(jobs, job.ID, job.Token)
@@ -161,7 +166,7 @@ func (l *life) begin(ctx context.Context) (*executor.Job, error) {
 
 // equip connects a job on the engine with the log, the journal and the terminal.
 func (l *life) equip(run *executor.Job, c *plan.Compiled) *executor.Job {
-	l.record.Compiled, l.up.debug = c, c.Debug
+	l.record.Compiled = c
 	run.Save = func(s executor.State) { l.change(journal.Change{State: &s}) }
 	run.Grace = l.grace
 	l.offerTerminal(run)
@@ -180,17 +185,21 @@ func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	logins, warnings, err := DockerLogins(ctx, l.DockerAuth)
+	logins, warnings, err := DockerLogins(ctx, l.DockerAuth())
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range warnings {
+	ofJob, more, err := DockerLogins(ctx, plan.Foresee(l.job, e.config).DockerAuth)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range slices.Concat(warnings, more) {
 		l.trace.Warn("%s", w)
 	}
 	l.input = plan.Input{
 		Job: l.job, Runner: e.config, SystemID: l.SystemID, RunnerHost: l.Host, Slot: l.slot.number, ProjectSlot: l.slot.inside,
 		Started: l.record.Received, Random: random(), OwnImage: own, Facts: *facts, Version: l.Version, Revision: l.Revision,
-		DockerAuth: logins, ServerCA: e.ca, ClientCert: e.cert, ClientKey: e.key, Certificates: dind.CertificateFiles,
+		DockerAuth: logins, JobAuth: ofJob, ServerCA: plan.ServerCA(e.ca, l.job), ClientCert: e.cert, ClientKey: e.key, Certificates: dind.CertificateFiles,
 		Cache: l.signer(ctx), Images: map[string]executor.ImageConfig{},
 	}
 	for {
@@ -273,12 +282,13 @@ func (l *account) forget() {
 // open makes the job durable: from here on a crash of this process leaves a record, and the next one reports the job.
 func (l *account) open(s *slot) error {
 	l.record = journal.Entry{
-		JobID: l.job.ID, Token: l.job.Token, URL: l.entry.config.URL, Received: time.Now(),
+		Debug: plan.Foresee(l.job, l.entry.config).Debug, JobID: l.job.ID, Token: l.job.Token, URL: l.entry.config.URL, Received: time.Now(),
 		Spool: journal.Name(l.entry.config.URL, l.job.ID) + ".log", Sections: l.job.Features.TraceSections,
 		OutputLimit: l.entry.config.OutputLimit, FailureReasons: l.job.Features.FailureReasons,
 		Runner:  jobapi.ShortToken(l.entry.config.Token.Reveal()),
 		Running: &journal.Running{Format: journal.Format, Boot: l.BootID, Begun: executor.Now(), Slot: s.number, ProjectSlot: s.inside, Job: l.job},
 	}
+	l.up.debug = l.record.Debug
 	begun := time.Now()
 	if err := l.journal.Put(l.record); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"lced-runner/dind"
 	"lced-runner/executor"
@@ -38,14 +39,20 @@ func (l *account) head() {
 	}
 }
 
+// firstWord is how long a job waits for GitLab to hear that it runs.
+const firstWord = 10 * time.Second
+
 // ship tells GitLab that the job runs and sends the log in the background. The function that it returns ends that and
 // waits for the end.
 func (l *account) ship(ctx context.Context, cancel func(trace.Signal)) (stop func()) {
 	if ctx.Err() != nil {
 		return func() {}
 	}
-	// At once, before any work: a job that is over by now is not begun.
-	switch reply, err := l.up.KeepAlive(ctx, trace.Sum{}); {
+	// At once, before any work: a job that is over by now is not begun. A GitLab that hangs does not keep the others waiting.
+	bound, done := context.WithTimeoutCause(ctx, firstWord, errors.New("GitLab did not answer in time"))
+	reply, err := l.up.KeepAlive(bound, trace.Sum{})
+	done()
+	switch {
 	case err != nil:
 		l.log.Warn("GitLab was not told that the job runs", "error", err)
 	case reply.Outcome == trace.Over:
@@ -54,16 +61,16 @@ func (l *account) ship(ctx context.Context, cancel func(trace.Signal)) (stop fun
 		cancel(trace.Canceling)
 	}
 	ctx, end := context.WithCancelCause(ctx)
-	done := make(chan struct{})
+	shipped := make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(shipped)
 		if err := l.trace.Ship(ctx, l.up, cancel); err != nil {
 			l.log.Error("could not read back the job log", "error", err)
 		}
 	}()
 	return func() {
 		end(errors.New("the job has ended"))
-		<-done
+		<-shipped
 	}
 }
 

@@ -30,7 +30,7 @@ func (r *Runner) recoverJobs(poll, stay, jobs context.Context, wg *sync.WaitGrou
 	for _, record := range left {
 		switch p := r.pollerFor(record); {
 		case p == nil:
-			r.Logger.Error("an unreported job belongs to a GitLab that is not in the configuration any more; add it again, or remove the record",
+			r.Logger.Error("an unreported job belongs to a GitLab that is not in the configuration any more; add it again and restart, or remove the record",
 				"job", record.JobID, "url", record.URL)
 		case adoptable(record):
 			wg.Go(func() { r.adopt(poll, stay, jobs, p, record, record.Running != nil && told[record.Standby]) })
@@ -70,7 +70,7 @@ func (r *Runner) pollerFor(record journal.Entry) *poller {
 // report tells GitLab how a job ended: as its record says, or as failed if it is one that nobody can go on with.
 func (r *Runner) report(ctx context.Context, e *entry, record journal.Entry) {
 	l := newLife(r, e, &jobapi.Job{ID: record.JobID, Token: record.Token}, nil)
-	l.record = record
+	l.record, l.up.debug = record, record.Debug
 	o := l.traceOptions()
 	t, err := trace.Resume(o)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -37,7 +37,7 @@ type Options struct {
 	Revision   string
 	Host       string                  // host name, for job logs
 	MountInfo  string                  // text of /proc/self/mountinfo
-	DockerAuth []byte                  // text of the runner user's ~/.docker/config.json; nil when there is none
+	DockerAuth func() []byte           // reads the runner user's ~/.docker/config.json; nothing when there is none
 	Env        func(key string) string // for the docker client's own variables
 	Logger     *slog.Logger
 	Ration     Ration                          // after which it ends by itself
@@ -107,7 +107,8 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 	defer stop(nil)
 	r.rations.begin(stop)
 	learnt := make(chan error, 1)
-	wg.Go(func() { learnt <- r.learn(poll) })
+	pollers := r.pollers
+	wg.Go(func() { learnt <- r.learn(poll, pollers) })
 	expiry := time.NewTicker(helperCheck)
 	defer expiry.Stop()
 	r.feed(poll, stay, jobs, stop, &wg)
@@ -189,8 +190,8 @@ func (r *Runner) feed(poll, stay, jobs context.Context, stop func(why error), wg
 
 // learn learns the engines' facts while GitLab is asked for the first job, which waits for them. An error is about an engine
 // on which no job can run.
-func (r *Runner) learn(ctx context.Context) error {
-	for _, p := range r.pollers {
+func (r *Runner) learn(ctx context.Context, pollers []*poller) error {
+	for _, p := range pollers {
 		e, begun := p.entry(), time.Now()
 		own, facts, err := r.engineFacts(ctx, e)
 		if _, away := errors.AsType[*executor.EngineError](err); away {

@@ -62,7 +62,7 @@ func farewells(e *entry, lives []*life) ([]byte, error) {
 			return nil, err
 		}
 		request := helper.Standby{
-			GitLab: helper.GitLab{URL: e.config.URL, CACertPEM: e.ca, ClientCertPEM: e.cert, ClientKeyPEM: e.key, UserAgent: "lced-runner " + l.Version},
+			GitLab: helper.GitLab{URL: e.config.URL, CACertPEM: plan.ServerCA(e.ca, l.job), ClientCertPEM: e.cert, ClientKeyPEM: e.key, UserAgent: "lced-runner " + l.Version},
 			JobID:  l.job.ID, Token: l.job.Token, After: after, Debug: l.up.debug, Size: has.Size, CRC32: has.CRC32, Log: rest,
 			Reason: jobapi.MapFailureReason(jobapi.ReasonRunnerSystemFailure, l.job.Features.FailureReasons),
 		}

@@ -100,13 +100,15 @@ func (b *Board) report(now time.Time) Report {
 			Limit: r.limits.Jobs, Running: r.inUse, Answered: r.answered, Doing: r.sentence(now, len(b.jobs)),
 		}
 		out.Runners = append(out.Runners, one)
-		if r.doing == asking && now.Sub(r.since) > stuck {
+		hangs := r.doing == asking && now.Sub(r.since) > stuck
+		switch {
+		case hangs:
 			out.Alive = false
-		}
-		if r.problem == "" && !r.answered.IsZero() {
-			out.Ready = true
-		} else {
+			fallthrough
+		case r.problem != "", r.answered.IsZero():
 			out.WhyNoJob = append(out.WhyNoJob, "runner "+r.Name+": "+one.Doing)
+		default:
+			out.Ready = true
 		}
 	}
 	for _, j := range b.jobs {
