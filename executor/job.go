@@ -209,9 +209,10 @@ func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // kill ends all containers: before the job's ending is told to GitLab nothing of it may run, or an old sidecar could hold
-// the slot's volumes when the next job starts. Those of a job that is left go on.
+// the slot's volumes when the next job starts. What the job must not leave there is removed before. A job that is left goes on.
 func (j *Job) kill(ctx context.Context) {
 	if !left(ctx) {
+		stages{j}.cleanUp(ctx)
 		j.Kill(ctx)
 	}
 }

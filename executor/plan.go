@@ -219,6 +219,7 @@ type Task struct {
 	Timeout        time.Duration // 0 = the job's own limit only
 	Optional       bool          // a failure is the operator's business, not the job's
 	Prepares       bool          // a failure ends the job at once, with no final task
+	Cleans         bool          // a final task that also runs, in a time of its own, when the job was ended at once or failed to start
 }
 
 // Step is one stage in the build container: one start of it, the script on its shell's stdin.

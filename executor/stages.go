@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"time"
 )
 
 // stages is a job behind its start-up: the user's steps, after_script and the final tasks, each unless another process has
@@ -125,6 +127,21 @@ func (j stages) finally(ctx context.Context) {
 		}
 		j.end(n+1, err, false)
 	}
+}
+
+// cleanUpTimeout bounds the final task that cleans of a job that is over, and with it the wait for an engine that is away.
+const cleanUpTimeout = 20 * time.Second
+
+// cleanUp runs the final task that cleans, where the job did not get that far: the next job would find the file variables of one that
+// was cancelled, timed out or failed to start. Its failure is as little the job's as ever.
+func (j stages) cleanUp(ctx context.Context) {
+	i := slices.IndexFunc(j.plan.Finally, func(t Task) bool { return t.Cleans })
+	if i < 0 || j.state.Next > len(j.plan.Steps)+1+i || away(context.Cause(ctx)) {
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), cleanUpTimeout, errors.New("cleaning up after the job took too long"))
+	defer cancel()
+	_ = j.task(ctx, j.plan.Finally[i], false)
 }
 
 // open opens the section of a step, or goes on with it where another process had it open.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -57,13 +58,16 @@ func realDir(base, path string) error {
 	return nil
 }
 
-// empty removes everything in dir. The directory itself stays, for it may be a mount point.
-func empty(dir string) error {
+// empty removes everything in dir but what is to be kept. The directory itself stays, for it may be a mount point.
+func empty(dir string, keep ...string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("list directory to empty it: %w", err)
 	}
 	for _, entry := range entries {
+		if slices.Contains(keep, entry.Name()) {
+			continue
+		}
 		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
 			return fmt.Errorf("empty directory: %w", err)
 		}

@@ -14,10 +14,13 @@ import (
 // lockPoll is how often a stage asks for the lock of a predecessor that still runs; flock itself cannot be cancelled.
 const lockPoll = 100 * time.Millisecond
 
+// lockFile is the stage lock's, in TempDir.
+const lockFile = ".lced-runner.lock"
+
 // lockStage waits until no other stage works on the project. The commands of a stage inherit its lock, so a stage that
 // was killed holds it until the last of its commands is gone.
 func lockStage(ctx context.Context, tempDir string, out io.Writer) (*os.File, error) {
-	path := filepath.Join(tempDir, ".lced-runner.lock")
+	path := filepath.Join(tempDir, lockFile)
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		if err := os.RemoveAll(path); err != nil {
 			return nil, fmt.Errorf("remove what stands in place of the stage lock: %w", err)

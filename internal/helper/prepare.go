@@ -34,7 +34,12 @@ func (s *stage) prepare(context.Context) error {
 		return fmt.Errorf("ask for the container's host name: %w", err)
 	}
 	fmt.Fprintf(s.out, "Running on %s via %s...\n", hostname, s.Prepare.RunnerHost)
-	return removeFrom(s.TempDir, jobEnvFile, maskingFile)
+	keep := []string{lockFile}
+	for _, file := range s.FileVariables {
+		keep = append(keep, file.Name)
+	}
+	// The earlier job may have had no time to remove what is not for this one.
+	return empty(s.TempDir, keep...)
 }
 
 // cleanup is the stage cleanup_file_variables: what a job must not leave to the next one.

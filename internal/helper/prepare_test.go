@@ -20,6 +20,7 @@ func TestPrepareAndCleanup(t *testing.T) {
 	}
 	writeFile(t, filepath.Join(req.TempDir, "gitlab_runner_env"), "OLD=1\n")
 	writeFile(t, filepath.Join(req.TempDir, "KEY", "directory"), "in the way")
+	writeFile(t, filepath.Join(req.TempDir, "KEY_OF_AN_EARLIER_JOB"), "that was killed")
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
@@ -29,6 +30,10 @@ func TestPrepareAndCleanup(t *testing.T) {
 		t.Errorf("log %q, want %q", got, want)
 	}
 	wantGone(t, filepath.Join(req.TempDir, "gitlab_runner_env"))
+	wantGone(t, filepath.Join(req.TempDir, "KEY_OF_AN_EARLIER_JOB"))
+	if _, err := os.Stat(filepath.Join(req.TempDir, lockFile)); err != nil {
+		t.Errorf("the lock of the stage at work is gone: %v", err)
+	}
 	wantFile(t, filepath.Join(req.TempDir, "KEY"), "no newline\x00\xff")
 	wantFile(t, filepath.Join(req.TempDir, "EMPTY"), "")
 	for path, want := range map[string]os.FileMode{builds: 0o777, req.TempDir: 0o777, filepath.Join(req.TempDir, "KEY"): 0o666} {

@@ -61,7 +61,7 @@ func makeTasks(c *compiler, p *executor.Plan, vols *volumes) error {
 		{helper.StageArchiveOnFailure, "Saving cache for failed job", &p.Finally, executor.Task{When: executor.OnFailure}},
 		{helper.StageUploadOnSuccess, "Uploading artifacts for successful job", &p.Finally, executor.Task{When: executor.OnSuccess}},
 		{helper.StageUploadOnFailure, "Uploading artifacts for failed job", &p.Finally, executor.Task{When: executor.OnFailure}},
-		{helper.StageCleanup, "Cleaning up project directory and file based variables", &p.Finally, executor.Task{Optional: true}},
+		{helper.StageCleanup, "Cleaning up project directory and file based variables", &p.Finally, executor.Task{Optional: true, Cleans: true}},
 	} {
 		tasks, err := add(stage.name, stage.title, stage.task)
 		if err != nil {
