@@ -21,7 +21,7 @@ func makeTasks(c *compiler, p *executor.Plan, vols *volumes) error {
 	if err != nil {
 		return err
 	}
-	if c.strategy == string(helper.StrategyNone) && !movesArtifacts(c.Job) && len(cs.items) == 0 {
+	if c.strategy == string(helper.StrategyNone) && !movesArtifacts(c.Job) && len(cs.items) == 0 && !keepsTemp(c, p.Volumes, vols.build) {
 		openVolumes(p.Volumes, vols.open)
 		return nil
 	}

@@ -156,6 +156,18 @@ func isProtected(job *jobapi.Job) bool {
 	return false
 }
 
+// keepsTemp reports whether a later job finds what this one leaves in its temporary directory: file variables, and the variables
+// that its scripts hand on. It lies on a volume that outlives the job.
+func keepsTemp(c *compiler, create []executor.Volume, binds []string) bool {
+	var on, target string // the deepest mount around it
+	for _, bind := range binds {
+		if t := targetOf(bind); len(t) > len(target) && strings.HasPrefix(c.dirs.temp+"/", t+"/") {
+			on, target = bind, t
+		}
+	}
+	return !slices.ContainsFunc(create, func(v executor.Volume) bool { return v.Temporary && mounts([]string{on}, v.Name) })
+}
+
 // keepsAnonymous reports whether the volumes that the job's images ask for outlive it, and warns.
 func keepsAnonymous(c *compiler) bool {
 	if c.Runner.Docker.VolumeKeep {
