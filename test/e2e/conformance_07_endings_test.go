@@ -68,7 +68,8 @@ func TestConformance_07_Cancel(t *testing.T) {
 	}
 }
 
-// TestConformance_07_ForceCancel ends a job at once: in its script, so that after_script never starts, and in after_script.
+// TestConformance_07_ForceCancel ends a job at once: in its script, so that after_script never starts, and in after_script. The next
+// job does not find its file variables.
 func TestConformance_07_ForceCancel(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plainConfig, nil)
@@ -87,6 +88,14 @@ func TestConformance_07_ForceCancel(t *testing.T) {
 	w.gitlab.ForceCancel(id)
 	if names := started(); len(names) != 2 {
 		t.Errorf("the job started %v; its build container must start twice", names)
+	}
+	secret := job(`test -s "$CI_PROJECT_DIR.tmp/KEY"`, forever)
+	secret.Variables = []coordinator.Variable{{Key: "KEY", Value: "secret", File: true}}
+	id = w.submit(secret)
+	w.awaitLog(id, "begun\n")
+	w.gitlab.ForceCancel(id)
+	if j, log := w.run(job(`ls -A "$CI_PROJECT_DIR.tmp"`, `test ! -e "$CI_PROJECT_DIR.tmp/KEY"`)); j.State != coordinator.StateSuccess {
+		t.Errorf("the next job ends as %s:\n%s", j.State, log)
 	}
 }
 
