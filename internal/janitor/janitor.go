@@ -153,11 +153,12 @@ func (j *Janitor) Clean(ctx context.Context) error {
 	if err != nil || space.used() < limits.High && space.Free >= limits.MinFreeDisk {
 		return err
 	}
+	last := j.records.last()
 	items, err := j.Stock.Items(ctx)
 	if err != nil {
 		return err
 	}
-	idle := j.records.idle(items)
+	idle := j.records.idle(items, last)
 	j.Logger.Info("the disk fills up: what was not used for longest is removed", "used_percent", space.used(), "until_percent", limits.Low, "idle", len(idle))
 	removed := 0
 	for _, item := range idle {

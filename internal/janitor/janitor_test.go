@@ -24,6 +24,7 @@ type warehouse struct {
 	items   []executor.Item
 	other   int64 // what is taken by others
 	lists   int
+	listed  func() // called behind a listing
 	gone    []string
 	stuck   string // what cannot be removed
 	orphans []map[string]bool
@@ -32,7 +33,11 @@ type warehouse struct {
 
 func (w *warehouse) Items(context.Context) ([]executor.Item, error) {
 	w.lists++
-	return slices.Clone(w.items), nil
+	items := slices.Clone(w.items)
+	if w.listed != nil {
+		w.listed()
+	}
+	return items, nil
 }
 
 func (w *warehouse) Discard(_ context.Context, i executor.Item) error {
@@ -102,6 +107,34 @@ func TestLongestUnusedGoesFirst(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]int{"volume": 3, "image": 3}, w.counted); diff != "" {
 		t.Errorf("counted (-want +got)\n%s", diff)
+	}
+}
+
+// TestUsedBehindTheList: what jobs begin to use while the stock is listed stays, and is known from then on.
+func TestUsedBehindTheList(t *testing.T) {
+	t.Parallel()
+	w := &warehouse{other: 90, items: []executor.Item{
+		{Volume: "idle"}, {Volume: "volume"}, {Image: "image", Refs: []string{"a:1"}},
+	}}
+	j, _ := newTest(t, w, Limits{High: 85, Low: 80})
+	uses := []executor.Use{{Volume: "volume"}, {Image: "image", Ref: "a:1", Pulled: true}}
+	for _, u := range uses {
+		j.Note(u)
+	}
+	w.listed = func() {
+		for _, u := range append(uses, executor.Use{Volume: "new"}, executor.Use{Image: "pulled", Ref: "b:1", Pulled: true}) {
+			j.Note(u)
+		}
+	}
+	if err := j.Clean(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"idle"}, w.gone); diff != "" {
+		t.Error(diff)
+	}
+	known := j.records.known
+	if known.Images["pulled"] == nil || known.Images["image"] == nil || known.Volumes["new"] == 0 || known.Volumes["volume"] == 0 {
+		t.Errorf("known are %v and %v", known.Images, known.Volumes)
 	}
 }
 

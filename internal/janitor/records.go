@@ -90,8 +90,16 @@ func (r *records) note(u executor.Use) (news bool) {
 	return false
 }
 
-// idle lists what may be removed, the longest unused first, and forgets what is not on the engine any more.
-func (r *records) idle(items []executor.Item) []executor.Item {
+// last is the number of the last use.
+func (r *records) last() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.known.Last
+}
+
+// idle lists what may be removed, the longest unused first, and forgets what is not on the engine any more. last was the last use
+// before the items were listed: what was used since then is neither idle nor gone, whatever the list says.
+func (r *records) idle(items []executor.Item, last uint64) []executor.Item {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	type aged struct {
@@ -104,7 +112,7 @@ func (r *records) idle(items []executor.Item) []executor.Item {
 		if item.Volume != "" {
 			used := r.known.Volumes[item.Volume]
 			volumes[item.Volume] = used
-			if !item.Busy {
+			if !item.Busy && used <= last {
 				idle = append(idle, aged{item, used})
 			}
 			continue
@@ -115,8 +123,18 @@ func (r *records) idle(items []executor.Item) []executor.Item {
 		}
 		images[item.Image] = i
 		foreign := slices.ContainsFunc(item.Refs, func(ref string) bool { return !slices.Contains(i.Refs, ref) })
-		if !item.Busy && !foreign {
+		if !item.Busy && !foreign && i.Used <= last {
 			idle = append(idle, aged{item, i.Used})
+		}
+	}
+	for id, i := range r.known.Images {
+		if i.Used > last {
+			images[id] = i
+		}
+	}
+	for name, used := range r.known.Volumes {
+		if used > last {
+			volumes[name] = used
 		}
 	}
 	r.known.Images, r.known.Volumes, r.dirty = images, volumes, true
