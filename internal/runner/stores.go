@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,8 +33,9 @@ type stores struct {
 }
 
 type storeRecord struct {
-	Used time.Time `json:"used"`
-	Size int64     `json:"size"` // bytes
+	Runner string    `json:"runner,omitempty"` // short token of the one whose volume it is
+	Used   time.Time `json:"used"`
+	Size   int64     `json:"size"` // bytes, when it was last measured; 0 = never
 }
 
 // openStores reads what an earlier process knew; a file that cannot be read is as good as none.
@@ -87,26 +89,27 @@ func settle(ctx context.Context, l *life, used []string) {
 		l.log.Warn("could not measure the project's stored images", "error", err)
 		return
 	}
-	measure := func(volume string, at time.Time) storeRecord {
-		size, err := stock.Measure(ctx, own, []string{plan.Binary, "helper", "size"}, volume)
-		if err != nil {
-			l.log.Warn("could not measure a project's stored images", "error", err)
-		}
-		return storeRecord{Used: at, Size: size}
-	}
-	found, err := stock.Stores(ctx, map[string]string{"com.gitlab.gitlab-runner.runner.id": jobapi.ShortToken(e.config.Token.Reveal())})
+	short := jobapi.ShortToken(e.config.Token.Reveal())
+	found, err := stock.Stores(ctx, map[string]string{"com.gitlab.gitlab-runner.runner.id": short})
 	if err != nil {
 		l.log.Warn("could not look for stored images that nobody uses", "error", err)
 		return
 	}
+	s.keep(short, found)
 	var all []dind.Stored
 	for _, volume := range found {
-		record, known := s.record(volume.Name)
-		switch {
-		case slices.Contains(used, volume.Name):
-			record = measure(volume.Name, s.now())
-		case !known:
-			record = measure(volume.Name, volume.Created)
+		record := s.record(volume, short)
+		justUsed := slices.Contains(used, volume.Name)
+		if justUsed {
+			record.Used = s.now()
+		}
+		if justUsed || record.Size == 0 {
+			size, err := stock.Measure(ctx, own, []string{plan.Binary, "helper", "size"}, volume.Name)
+			if err != nil {
+				l.log.Warn("could not measure a project's stored images", "error", err)
+			} else {
+				record.Size = size
+			}
 		}
 		s.note(volume.Name, record)
 		all = append(all, dind.Stored{Volume: volume.Name, Size: record.Size, Used: record.Used, Busy: s.isBusy(volume.Store)})
@@ -139,11 +142,25 @@ func (s *stores) now() time.Time {
 	return now
 }
 
-func (s *stores) record(volume string) (storeRecord, bool) {
+// record is what is known of a runner's volume. One that nobody knows counts as unused since it was made.
+func (s *stores) record(volume executor.StoredVolume, runner string) storeRecord {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, known := s.records[volume]
-	return r, known
+	r, known := s.records[volume.Name]
+	if !known {
+		r.Used = volume.Created
+	}
+	r.Runner = runner
+	return r
+}
+
+// keep drops the records of a runner's volumes that are gone: somebody else removed them.
+func (s *stores) keep(runner string, found []executor.StoredVolume) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.records, func(name string, r storeRecord) bool {
+		return r.Runner == runner && !slices.ContainsFunc(found, func(v executor.StoredVolume) bool { return v.Name == name })
+	})
 }
 
 func (s *stores) note(volume string, r storeRecord) {
