@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
@@ -86,8 +87,12 @@ func learn(ctx context.Context, e *Engine, ownImage string, command []string) (*
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.containers.look(gctx, ownImage, command, "host", &host) })
 	g.Go(func() error { return e.containers.look(gctx, ownImage, command, "bridge", &bridge) })
-	g.Go(func() error { f.CertsD = e.containers.hostHas(gctx, ownImage, "/etc/docker/certs.d"); return nil })
-	g.Go(func() error { f.LibModules = e.containers.hostHas(gctx, ownImage, "/lib/modules"); return nil })
+	for dir, has := range map[string]*bool{"/etc/docker/certs.d": &f.CertsD, "/lib/modules": &f.LibModules} {
+		g.Go(func() (err error) {
+			*has, err = e.containers.hostHas(gctx, ownImage, dir)
+			return err
+		})
+	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
@@ -150,7 +155,7 @@ func runOnce(ctx context.Context, s containers, image string, command []string, 
 
 // hostHas reports whether a directory exists on the engine's host: a mount (unlike a bind) of what does not is refused
 // at creation, so a container that is never started tells.
-func (s containers) hostHas(ctx context.Context, image, dir string) bool {
+func (s containers) hostHas(ctx context.Context, image, dir string) (bool, error) {
 	steadily, cancel := steady(ctx)
 	defer cancel()
 	created, err := s.docker.ContainerCreate(steadily, client.ContainerCreateOptions{
@@ -159,11 +164,14 @@ func (s containers) hostHas(ctx context.Context, image, dir string) bool {
 			{Type: mount.TypeBind, Source: dir, Target: "/seen", ReadOnly: true},
 		}},
 	})
-	if err != nil {
-		return false
+	switch {
+	case err == nil:
+		_ = dispose(ctx, s, created.ID)
+		return true, nil
+	case strings.Contains(err.Error(), "bind source path does not exist"), errdefs.IsPermissionDenied(err): // a plugin's word, for jobs too
+		return false, nil
 	}
-	_ = dispose(ctx, s, created.ID)
-	return true
+	return false, fmt.Errorf("look whether the engine's host has %s: %w", dir, err)
 }
 
 // goArch translates the kernel's name of an architecture, as the engine gives it.
