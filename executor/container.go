@@ -31,6 +31,7 @@ func logConfig() container.LogConfig {
 type containers struct {
 	docker *client.Client
 	owner  string
+	claims *claims
 }
 
 // create makes a container of the job.
@@ -103,13 +104,6 @@ func (s containers) kill(ctx context.Context, id string) error {
 		return fmt.Errorf("kill container %s: %w", id, err)
 	}
 	return nil
-}
-
-// dispose removes a container of ours that served for a moment, also when ctx has ended meanwhile.
-func dispose(ctx context.Context, s containers, id string) error {
-	ctx, cancel := steady(ctx)
-	defer cancel()
-	return s.remove(ctx, id)
 }
 
 // remove removes a container with its anonymous volumes; one that is gone, or going, is fine.

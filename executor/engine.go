@@ -76,7 +76,7 @@ func Connect(ctx context.Context, c Connection) (*Engine, error) {
 	e := &Engine{docker: docker, host: c.Host, owner: c.Owner, patience: usualPatience()}
 	e.claims.onUse = c.OnUse
 	e.images = images{docker: docker, pulls: pulls{patience: e.patience}}
-	e.containers = containers{docker: docker, owner: c.Owner}
+	e.containers = containers{docker: docker, owner: c.Owner, claims: &e.claims}
 	e.networks = networks{docker: docker, owner: c.Owner, claims: &e.claims}
 	e.volumes = volumes{docker: docker, containers: e.containers}
 	return e, nil

@@ -125,22 +125,20 @@ func (s containers) once(ctx context.Context, image string, command []string, ne
 
 // runOnce is once for a container that is not an ordinary one.
 func runOnce(ctx context.Context, s containers, image string, command []string, host *container.HostConfig) ([]byte, error) {
-	steadily, cancel := steady(ctx)
-	defer cancel()
-	created, err := s.docker.ContainerCreate(steadily, client.ContainerCreateOptions{
+	id, remove, err := momentary(ctx, s, client.ContainerCreateOptions{
 		Config:     &container.Config{Image: image, Entrypoint: command[:1], Cmd: command[1:], Labels: map[string]string{LabelOwner: s.owner}, AttachStdout: true, AttachStderr: true},
 		HostConfig: host,
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer dispose(ctx, s, created.ID)
+	defer func() { _ = remove() }()
 	var out, errs bytes.Buffer
-	stream, err := s.attach(ctx, created.ID, &out, &errs)
+	stream, err := s.attach(ctx, id, &out, &errs)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.start(ctx, created.ID, image); err != nil {
+	if err := s.start(ctx, id, image); err != nil {
 		stream.abandon()
 		return nil, err
 	}
@@ -156,9 +154,7 @@ func runOnce(ctx context.Context, s containers, image string, command []string, 
 // hostHas reports whether a directory exists on the engine's host: a mount (unlike a bind) of what does not is refused
 // at creation, so a container that is never started tells.
 func (s containers) hostHas(ctx context.Context, image, dir string) (bool, error) {
-	steadily, cancel := steady(ctx)
-	defer cancel()
-	created, err := s.docker.ContainerCreate(steadily, client.ContainerCreateOptions{
+	_, remove, err := momentary(ctx, s, client.ContainerCreateOptions{
 		Config: &container.Config{Image: image, Cmd: []string{"true"}, Labels: map[string]string{LabelOwner: s.owner}},
 		HostConfig: &container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{
 			{Type: mount.TypeBind, Source: dir, Target: "/seen", ReadOnly: true},
@@ -166,7 +162,7 @@ func (s containers) hostHas(ctx context.Context, image, dir string) (bool, error
 	})
 	switch {
 	case err == nil:
-		_ = dispose(ctx, s, created.ID)
+		_ = remove()
 		return true, nil
 	case strings.Contains(err.Error(), "bind source path does not exist"), errdefs.IsPermissionDenied(err): // a plugin's word, for jobs too
 		return false, nil

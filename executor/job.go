@@ -52,7 +52,7 @@ func (e *Engine) NewJob(p *Plan, log Log) *Job {
 	return &Job{engine: e, plan: p, log: log, gate: newGate(), course: course{state: State{Nonce: newNonce()}}}
 }
 
-// claim takes the plan's network and volumes.
+// claim takes the plan's network and volumes, and the names of the containers that may be without a label that names their job.
 func (p *Plan) claim(c *claims) {
 	for _, v := range p.Volumes {
 		if v.Temporary {
@@ -64,9 +64,19 @@ func (p *Plan) claim(c *claims) {
 	if p.Network != nil {
 		c.take(p.Network.Name)
 	}
-	if p.Helper != nil {
-		c.take(p.Helper.Name)
+	c.take(p.unnamed()...)
+}
+
+// unnamed are the names of the containers that may be older than the job, and that of a spare on its way up.
+func (p *Plan) unnamed() []string {
+	names := []string{SpareName(p.Name)}
+	for _, s := range p.Services {
+		names = append(names, s.Name)
 	}
+	if p.Helper != nil {
+		names = append(names, p.Helper.Name)
+	}
+	return names
 }
 
 // unclaim gives back what the job has claimed.
@@ -79,9 +89,7 @@ func unclaim(j *Job) {
 	for _, v := range j.plan.Volumes {
 		j.engine.claims.drop(v.Name)
 	}
-	if j.plan.Helper != nil {
-		j.engine.claims.drop(j.plan.Helper.Name)
-	}
+	j.engine.claims.drop(j.plan.unnamed()...)
 	j.engine.claims.drop(j.held...)
 	j.held = nil
 }

@@ -43,7 +43,7 @@ func (s volumes) fill(ctx context.Context, name, ownImage string, vols []Volume,
 	for _, v := range vols {
 		binds = append(binds, v.Name+":"+v.Target)
 	}
-	created, err := s.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+	id, remove, err := momentary(ctx, s.containers, client.ContainerCreateOptions{
 		Name:       name,
 		Config:     &container.Config{Image: ownImage, Cmd: []string{"true"}, Labels: typed(labels, "cache-init")},
 		HostConfig: &container.HostConfig{Binds: binds, NetworkMode: "none", LogConfig: logConfig()},
@@ -52,7 +52,7 @@ func (s volumes) fill(ctx context.Context, name, ownImage string, vols []Volume,
 		return fmt.Errorf("create the container that fills volumes, from image %s: %w", ownImage, err)
 	}
 	defer func() {
-		if rerr := dispose(ctx, s.containers, created.ID); err == nil {
+		if rerr := remove(); err == nil {
 			err = rerr
 		}
 	}()
@@ -60,7 +60,7 @@ func (s volumes) fill(ctx context.Context, name, ownImage string, vols []Volume,
 	if err != nil {
 		return err
 	}
-	_, err = s.docker.CopyToContainer(ctx, created.ID, client.CopyToContainerOptions{DestinationPath: "/", Content: archive})
+	_, err = s.docker.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: archive})
 	if err != nil {
 		return fmt.Errorf("put files into the volumes %s: %w", strings.Join(binds, ", "), err)
 	}

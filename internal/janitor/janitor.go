@@ -199,6 +199,10 @@ func (j *Janitor) Left() {
 	j.left = true
 }
 
+// twoLooks is how long something must have been without an owner that is removed before the next job is taken: what this process
+// has just made, or is about to hand over, is claimed by then.
+const twoLooks = time.Second
+
 func (j *Janitor) removeLeft(ctx context.Context) error {
 	j.mu.Lock()
 	left := j.left
@@ -208,7 +212,12 @@ func (j *Janitor) removeLeft(ctx context.Context) error {
 	}
 	seen, err := j.orphans(ctx, nil)
 	if err == nil {
-		_, err = j.orphans(ctx, seen)
+		select {
+		case <-time.After(twoLooks):
+			_, err = j.orphans(ctx, seen)
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
 	}
 	if err == nil {
 		j.mu.Lock()

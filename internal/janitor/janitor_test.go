@@ -28,6 +28,7 @@ type warehouse struct {
 	gone    []string
 	stuck   string // what cannot be removed
 	orphans []map[string]bool
+	looked  []time.Time // for orphans
 	counted map[string]int
 }
 
@@ -51,7 +52,7 @@ func (w *warehouse) Discard(_ context.Context, i executor.Item) error {
 }
 
 func (w *warehouse) Orphans(_ context.Context, _ func(map[string]string) bool, seen map[string]bool) (map[string]bool, int, error) {
-	w.orphans = append(w.orphans, seen)
+	w.orphans, w.looked = append(w.orphans, seen), append(w.looked, time.Now())
 	return map[string]bool{"o": true}, len(seen), nil
 }
 
@@ -268,6 +269,9 @@ func TestRefuse(t *testing.T) {
 		refuses("")
 		if len(w.orphans) != 2 || w.orphans[0] != nil || !w.orphans[1]["o"] {
 			t.Errorf("orphans were looked for with %v", w.orphans)
+		}
+		if pause := w.looked[1].Sub(w.looked[0]); pause < twoLooks { // by the clock of synctest
+			t.Errorf("what is just being made has %v to be claimed", pause)
 		}
 		if w.counted["orphan"] != 1 {
 			t.Errorf("counted are %v", w.counted)
