@@ -9,28 +9,26 @@ import (
 type holding func(stop context.Context, code int)
 
 // feed writes the script and closes the shell's stdin: at once, or, for a script that was wrapped to be held, when hold
-// returns. A shell that ended early makes the write fail; its exit code says more than the broken pipe. inTime waits for the
-// end of hold and tells whether the script had ended by itself before stop.
-func (a *armed) feed(stop context.Context, script string, hold holding) (inTime func() bool, err error) {
+// returns. A shell that ended early makes the write fail; its exit code says more than the broken pipe. released waits for the
+// end of hold.
+func (a *armed) feed(stop context.Context, script string, hold holding) (released func(), err error) {
 	_, err = io.WriteString(a.stream.conn.Conn, script)
 	if hold == nil {
 		if cerr := a.stream.conn.CloseWrite(); err == nil {
 			err = cerr
 		}
-		return func() bool { return false }, err
+		return func() {}, err
 	}
-	var ended bool
-	released := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
-		defer close(released)
+		defer close(done)
 		select {
 		case <-a.marks.over:
-			ended = stop.Err() == nil
 			hold(stop, a.marks.code)
 		case <-a.stream.done: // the container ended without the end of the script
 		case <-stop.Done():
 		}
 		_ = a.stream.conn.CloseWrite()
 	}()
-	return func() bool { <-released; return ended }, err
+	return func() { <-done }, err
 }

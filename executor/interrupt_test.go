@@ -3,7 +3,11 @@ package executor
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +39,40 @@ func TestInterruptAfterTheEnd(t *testing.T) {
 			if got := c.done(); !slices.Equal(got, []string{"POST /containers/build/exec"}) {
 				t.Errorf("a job that was left is ended by %q", got)
 			}
+		}
+	}
+}
+
+// TestStopBehindTheEnd: a script that has printed its end line ended as that says, whatever comes before its container has ended;
+// one that prints it when it is told to end was interrupted.
+func TestStopBehindTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, behind := range []bool{true, false} {
+		stop, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		e := fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/wait"):
+				fmt.Fprint(w, `{"StatusCode":0}`)
+			case strings.HasSuffix(r.URL.Path, "/exec"):
+				refuse(w, http.StatusConflict, "the container has ended")
+			}
+		})
+		s := &shell{on: e.containers, id: "c", name: "c", nonce: "N"}
+		a := s.newArmed(io.Discard, io.Discard)
+		done := s.interruptible(t.Context(), stop, a.marks)
+		if !behind {
+			cancel(ErrCanceled)
+			done()
+		}
+		fmt.Fprint(a.marks, "\x1eN+\n\x1eN-0\n")
+		if behind {
+			cancel(ErrCanceled)
+			done()
+		}
+		a.clean = true
+		if err := s.judge(t.Context(), stop, a, "step_script", nil); errors.Is(err, ErrCanceled) == behind {
+			t.Errorf("cancelled behind the end %v: error %v", behind, err)
 		}
 	}
 }

@@ -139,14 +139,14 @@ func (s *shell) adopt(ctx, stop context.Context, stage string, out [2]io.Writer,
 	a := s.newArmed(out[0], out[1])
 	a.broken = true
 	a.marks.started = state.Started
-	defer s.interruptible(ctx, stop)()
+	defer s.interruptible(ctx, stop, a.marks)()
 	s.gate.set(s.id)
 	defer s.gate.set("")
 	res, err := s.on.docker.ContainerInspect(ctx, s.id, client.ContainerInspectOptions{})
 	if err == nil && res.Container.State != nil && res.Container.State.Running {
 		a.clean = s.rejoin(ctx, a) == nil
 	}
-	return s.judge(ctx, stop, a, stage, false, nil)
+	return s.judge(ctx, stop, a, stage, nil)
 }
 
 // settle waits until the container has ended that was started and never given a script, and counts what it wrote.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // shellDetection is what the build container runs: the first shell of the image, bash preferred, reading its script from
@@ -56,6 +57,9 @@ type marks struct {
 	ended   bool
 	code    int
 	over    chan struct{} // closed when ended is set
+
+	stopped atomic.Bool // the script is to be interrupted
+	inTime  bool        // ended was set before that
 }
 
 func newMarks(out io.Writer, nonce string) *marks {
@@ -127,7 +131,7 @@ func (m *marks) take(buf []byte) (used int, whole bool) {
 		if err != nil || m.ended {
 			return 0, true
 		}
-		m.ended, m.code = true, int(code)
+		m.ended, m.inTime, m.code = true, !m.stopped.Load(), int(code)
 		close(m.over)
 	default:
 		return 0, true

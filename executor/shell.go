@@ -121,18 +121,20 @@ func (s *shell) run(ctx, stop context.Context, stage, script string, out [2]io.W
 	if err := errors.Join(a.held[0].release(out[0]), a.held[1].release(out[1])); err != nil {
 		return err
 	}
-	defer s.interruptible(ctx, stop)()
-	inTime, writeErr := a.feed(stop, script, hold)
+	defer s.interruptible(ctx, stop, a.marks)()
+	released, writeErr := a.feed(stop, script, hold)
 	a.clean = a.stream.wait() == nil
 	a.cut = a.stream.ended
-	return s.judge(ctx, stop, a, stage, inTime(), writeErr)
+	released()
+	return s.judge(ctx, stop, a, stage, writeErr)
 }
 
 // interruptible lets the end of stop interrupt the script, until the function that it returns was called.
-func (s *shell) interruptible(ctx, stop context.Context) (done func()) {
+func (s *shell) interruptible(ctx, stop context.Context, m *marks) (done func()) {
 	interrupted := make(chan struct{})
 	disarm := context.AfterFunc(stop, func() {
 		defer close(interrupted)
+		m.stopped.Store(true)
 		if !left(stop) && !left(ctx) {
 			s.interrupt(ctx, s.grace.after(context.Cause(stop)))
 		}
@@ -145,8 +147,8 @@ func (s *shell) interruptible(ctx, stop context.Context) (done func()) {
 	}
 }
 
-// judge waits for the container's end and says how the script ended; inTime says that it did so before stop.
-func (s *shell) judge(ctx, stop context.Context, a *armed, stage string, inTime bool, writeErr error) error {
+// judge waits for the container's end and says how the script ended: by stop, unless its own end came before.
+func (s *shell) judge(ctx, stop context.Context, a *armed, stage string, writeErr error) error {
 	code, err := s.finish(ctx, a)
 	if ferr := a.marks.flush(); err == nil {
 		err = ferr
@@ -157,7 +159,7 @@ func (s *shell) judge(ctx, stop context.Context, a *armed, stage string, inTime 
 	if err != nil {
 		return err
 	}
-	if stop.Err() != nil && !inTime {
+	if stop.Err() != nil && (!a.marks.inTime || left(stop)) {
 		return context.Cause(stop)
 	}
 	return s.verdict(ctx, a, stage, code, writeErr)

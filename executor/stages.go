@@ -62,7 +62,9 @@ func (j stages) step(ctx, stop context.Context, n int) error {
 	out := streams(section)
 	for attempt := 1; ; attempt++ {
 		err := j.script(ctx, stop, n, script, out, hold)
-		tellTimeout(stop, section, s.Section)
+		if errors.Is(err, context.Cause(stop)) {
+			tellTimeout(stop, section, s.Section)
+		}
 		tellFallen(ctx, j.engine.containers, err, j.plan.Services, section)
 		if !errors.Is(err, errNothingRan) || attempt >= j.plan.StepAttempts {
 			return err
@@ -85,7 +87,9 @@ func (j stages) afterScript(ctx context.Context) {
 	defer cancel()
 	script := wrap(j.state.Nonce, status(j.state.Result.err()), s.StatusVariable, s.Script, false)
 	err := j.script(ctx, stop, n, script, streams(section), nil)
-	tellTimeout(stop, section, s.Section)
+	if errors.Is(err, context.Cause(stop)) {
+		tellTimeout(stop, section, s.Section)
+	}
 	if ctx.Err() != nil {
 		return
 	}
