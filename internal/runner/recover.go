@@ -93,7 +93,7 @@ func (r *Runner) report(ctx context.Context, e *entry, record journal.Entry) {
 	if _, err := t.Close(); err != nil {
 		l.log.Error("the job log could not be saved whole", "error", err)
 	}
-	l.up.final = final
+	l.up.final, l.up.running = final, trace.Reached(t) // it may have the ending too, after which nobody says that a job runs
 	l.log.Warn("reporting a job that an earlier process left", "state", final.State, "reason", final.FailureReason, "received", record.Received)
 	l.deliver(ctx, math.MaxInt)
 }

@@ -99,3 +99,29 @@ func TestClockBeforeSection(t *testing.T) {
 		t.Errorf("the log is %q", log)
 	}
 }
+
+// TestReached resumes logs of which the server has a part, or nothing.
+func TestReached(t *testing.T) {
+	t.Parallel()
+	for _, sent := range []int64{0, 5} {
+		path := filepath.Join(t.TempDir(), "trace.log")
+		tr, err := Open(Options{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr.Plain("a line")
+		if sent > 0 {
+			tr.spool.acknowledged(sent)
+		}
+		tr.Leave()
+		if tr, err = Resume(Options{Path: path}); err != nil {
+			t.Fatal(err)
+		}
+		if Reached(tr) != (sent > 0) {
+			t.Errorf("with %d bytes at the server: %v", sent, Reached(tr))
+		}
+		if err := tr.Remove(); err != nil {
+			t.Error(err)
+		}
+	}
+}
