@@ -17,7 +17,7 @@ func checkSections(trace []byte) []string {
 	marker := regexp.MustCompile(`section_(start|end):(\d+):([a-zA-Z0-9_.-]+)(\[[^\]\r\n]*\])?(\r\x1b\[0K)?`)
 	var complaints []string
 	complain := func(format string, args ...any) { complaints = append(complaints, fmt.Sprintf(format, args...)) }
-	open, opened, latest := "", int64(0), 0
+	open, opened, latest, script := "", int64(0), 0, false
 	for _, match := range marker.FindAllSubmatch(trace, -1) {
 		kind, name := string(match[1]), string(match[3])
 		rank := stageRank(name)
@@ -41,8 +41,9 @@ func checkSections(trace []byte) []string {
 		if open != "" {
 			complain("section %s starts inside of %s", name, open)
 		}
-		// A start-up may begin anew, as long as no script of the user's has begun.
-		if rank < latest && !(name == "prepare_executor" && latest < stageRank("step_script")) {
+		script = script || rank == stageRank("step_script")
+		// A start-up may begin anew, behind its clean-up too, as long as no script of the user's has begun.
+		if rank < latest && (name != "prepare_executor" || script) {
 			complain("section %s is out of order", name)
 		}
 		open, opened, latest = name, seconds, rank
