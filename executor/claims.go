@@ -45,3 +45,16 @@ func (c *claims) use(u Use) {
 		c.onUse(u)
 	}
 }
+
+// claimForJob claims something for as long as the job.
+func claimForJob(j *Job, u Use) {
+	j.engine.claims.use(u)
+	dropWithJob(j, u.Image+u.Volume)
+}
+
+// dropWithJob gives back with the job what was claimed for it.
+func dropWithJob(j *Job, name string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.held = append(j.held, name)
+}

@@ -17,7 +17,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Facts is what a job's plan must know of the engine and its host. It is learnt once per engine start.
+// Facts is what a job's plan must know of the engine and its host. It is learnt once, and again when a ping of
+// the engine has failed or its version has changed.
 type Facts struct {
 	Host               string // the engine's host name
 	Version            string // of the engine

@@ -131,7 +131,7 @@ func (m *images) inspect(ctx context.Context, img Image) (resolved, error) {
 	if res.Architecture != "" {
 		r.Platform = res.Os + "/" + res.Architecture
 	}
-	if name := repository(img.Ref); !strings.HasPrefix(img.Ref, "sha256:") {
+	if name := Repository(img.Ref); !strings.HasPrefix(img.Ref, "sha256:") {
 		for _, d := range res.RepoDigests {
 			if strings.HasPrefix(d, name+"@") {
 				r.Create = d
@@ -153,8 +153,8 @@ func (m *images) inspect(ctx context.Context, img Image) (resolved, error) {
 	return r, nil
 }
 
-// repository is the reference without tag and digest.
-func repository(ref string) string {
+// Repository is an image's reference without tag and digest.
+func Repository(ref string) string {
 	ref, _, _ = strings.Cut(ref, "@")
 	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') {
 		ref = ref[:i]

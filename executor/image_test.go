@@ -23,7 +23,7 @@ func TestRepository(t *testing.T) {
 		"registry:5000/a/b:3@sha256:0123456": "registry:5000/a/b",
 		"alpine@sha256:0123456":              "alpine",
 	} {
-		if got := repository(ref); got != want {
+		if got := Repository(ref); got != want {
 			t.Errorf("%s: %s, want %s", ref, got, want)
 		}
 	}

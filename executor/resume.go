@@ -149,7 +149,7 @@ func (s *shell) adopt(ctx, stop context.Context, stage string, out [2]io.Writer,
 	return s.judge(ctx, stop, a, stage, nil)
 }
 
-// settle waits until the container has ended that was started and never given a script, and counts what it wrote.
+// settle waits for a container that was started but never got a script, and counts what it wrote.
 func (s *shell) settle(ctx context.Context) error {
 	a := s.newArmed(io.Discard, io.Discard)
 	if _, running, err := s.ended(ctx, a); err != nil {

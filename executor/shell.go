@@ -55,7 +55,7 @@ type armed struct {
 	marks  *marks
 	stream *stream
 	clean  bool        // its output was read to an end
-	broken bool        // but for an interruption; what it ended with may be the engine's doing
+	broken bool        // the engine cut the output; the exit code may be the engine's doing
 	cut    time.Time   // when the latest connection to its output ended; zero = none has
 	away   bool        // its engine is
 	lost   time.Time   // the latest cut by an engine that went away; zero = none was

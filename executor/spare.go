@@ -183,7 +183,7 @@ func (o *offered) take(ctx context.Context, s *starter) (taken bool, err error) 
 func own(j *Job, s *Spare) {
 	j.track(s.container)
 	j.engine.claims.take(s.container)
-	release(j, s.container)
+	dropWithJob(j, s.container)
 	s.unclaim()
 }
 

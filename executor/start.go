@@ -204,22 +204,9 @@ func (s *starter) build(job, ctx context.Context) error {
 func ensure(ctx context.Context, s *starter, img Image) (resolved, error) {
 	r, err := s.engine.images.resolve(ctx, img, s.log)
 	if err == nil {
-		hold(s.Job, Use{Image: r.ID, Ref: img.Ref, Pulled: r.Pulled})
+		claimForJob(s.Job, Use{Image: r.ID, Ref: img.Ref, Pulled: r.Pulled})
 	}
 	return r, err
-}
-
-// hold claims something for as long as the job.
-func hold(j *Job, u Use) {
-	j.engine.claims.use(u)
-	release(j, u.Image+u.Volume)
-}
-
-// release gives back with the job what was claimed for it.
-func release(j *Job, name string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.held = append(j.held, name)
 }
 
 // create makes a container of the job, to its end even if the job is cancelled meanwhile, and remembers it for removal.

@@ -89,7 +89,7 @@ func (r *serviceRun) openStore(ctx context.Context, volume Volume) (found bool, 
 		r.log.Plain("Service %s starts with nothing; what it holds at the end stays for the next job of this project", r.svc.Title)
 	}
 	r.Stores.add(volume.Name)
-	hold(r.Job, Use{Volume: volume.Name})
+	claimForJob(r.Job, Use{Volume: volume.Name})
 	return found, r.engine.volumes.create(ctx, volume, r.plan.Labels)
 }
 

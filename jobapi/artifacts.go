@@ -26,7 +26,7 @@ type Upload struct {
 	Retry func(err error, wait time.Duration)
 }
 
-// UploadArtifact sends an artifact. It returns once the server has it, or there is no hope: 403 and 413 end it at once, a
+// UploadArtifact sends an artifact. It returns once the server has it, or there is no hope: 401, 403, 404 and 413 end it at once, a
 // server that is overloaded is tried six times, all else three times, with 1 to 5 s between the tries (job-api contract 7.2).
 //
 // Nothing is kept in memory or on disk: the server is asked first whether it wants the artifact, and what Write writes then goes

@@ -57,7 +57,7 @@ func newDoctor(g *globals) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration file; without it CONFIG_FILE, then the usual places")
+	configFlag(cmd.Flags(), &file)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one object of JSON")
 	cmd.Flags().BoolVar(&noJob, "no-job", false, "do not run a job with a docker daemon of its own")
 	return cmd

@@ -43,6 +43,6 @@ func newLint() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration file; without it CONFIG_FILE, then the usual places")
+	configFlag(cmd.Flags(), &file)
 	return cmd
 }

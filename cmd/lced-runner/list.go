@@ -37,6 +37,6 @@ func newList(g *globals) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&s.file, "config", "c", "", "configuration file; without it CONFIG_FILE, then the usual places")
+	configFlag(cmd.Flags(), &s.file)
 	return cmd
 }

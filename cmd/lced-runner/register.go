@@ -43,7 +43,7 @@ func newRegister(g *globals) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	keys := addKeyFlags(flags)
-	flags.StringVarP(&o.file, "config", "c", "", "configuration file; without it CONFIG_FILE, then the usual places")
+	configFlag(flags, &o.file)
 	flags.StringVar(&o.template, "template-config", os.Getenv("TEMPLATE_CONFIG_FILE"), "file with one [[runners]] that gives what is not given otherwise ($TEMPLATE_CONFIG_FILE)")
 	flags.StringVarP(&o.token, "registration-token", "r", os.Getenv("REGISTRATION_TOKEN"), "token of the old way of registration, where GitLab still has it ($REGISTRATION_TOKEN)")
 	flags.Lookup("registration-token").DefValue = "" // no help shows it

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"lced-runner/internal/config"
 	"lced-runner/internal/runner"
@@ -38,7 +39,7 @@ func newRun(g *globals) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&file, "config", "c", "", "configuration file; without it CONFIG_FILE, then the usual places")
+	configFlag(flags, &file)
 	flags.StringVarP(&directory, "working-directory", "d", "", "directory to change to")
 	flags.StringVar(&listen, "listen-address", os.Getenv("LISTEN_ADDRESS"), "where to serve metrics, health and status, host:port; beats the configuration (LISTEN_ADDRESS)")
 	flags.StringVarP(&ignored, "user", "u", "", "accepted for gitlab-runner's sake; jobs run in containers")
@@ -125,6 +126,11 @@ func (w *watcher) serve(ctx context.Context, how serving) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// configFlag is --config, the same for all commands that have it.
+func configFlag(flags *pflag.FlagSet, file *string) {
+	flags.StringVarP(file, "config", "c", "", "configuration file; without it CONFIG_FILE, then the usual places")
 }
 
 // findConfig is the path of the configuration that the flag, the environment or the usual places name.

@@ -44,7 +44,7 @@ func newRunSingle(g *globals) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	keys := addKeyFlags(flags)
-	flags.StringVarP(&o.file, "config", "c", "", "configuration file; without it CONFIG_FILE, then the usual places")
+	configFlag(flags, &o.file)
 	flags.StringVarP(&o.name, "runner", "r", "", "name of the runner in the configuration file; it is not given by flags then")
 	flags.IntVar(&o.maxBuilds, "max-builds", 0, "how many jobs to take before the end; 0: any number")
 	flags.IntVar(&o.waitTimeout, "wait-timeout", 0, "after how many seconds without a job to end; 0: never")

@@ -21,7 +21,7 @@ type selectionFlags struct {
 
 func (s *selectionFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVarP(&s.file, "config", "c", "", "configuration file; without it CONFIG_FILE, then the usual places")
+	configFlag(flags, &s.file)
 	flags.StringVarP(&s.name, "name", "n", "", "name of the runner")
 	flags.StringVarP(&s.url, "url", "u", "", "url of the runner's GitLab")
 }

@@ -2,7 +2,8 @@
 //
 // A record is written, durably, before anything is created for the job, and removed when GitLab has taken the job's ending.
 // While the job runs, changes are appended to it, without waiting for the disk: they are for a process that dies, and after a
-// power cut no job goes on. The job's end replaces all by its ending, so secrets are gone with it. Whatever is left at the
+// power cut no job goes on. The job's end replaces all by its ending, so secrets are gone with it,
+// unless the disk is full: then the ending is appended. Whatever is left at the
 // next start is a job that still has to be gone on with, or reported. The package stores and lists; what a left record means
 // is decided by package runner.
 package journal

@@ -31,7 +31,7 @@ func makeDownload(c *compiler) *helper.Download {
 		return nil
 	}
 	return &helper.Download{
-		GitLab: gitlabOf(c), Jobs: jobs, Direct: c.vars.bool("FF_USE_DIRECT_DOWNLOAD", true),
+		GitLab: gitlabOf(c), Jobs: jobs, Direct: c.flags["FF_USE_DIRECT_DOWNLOAD"],
 		Attempts: attemptsOf(c, "ARTIFACT_DOWNLOAD_ATTEMPTS"),
 	}
 }

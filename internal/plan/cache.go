@@ -32,7 +32,7 @@ type caches struct {
 
 // newCaches expands what the runner expands: the keys and the policy. Globs are the helper's.
 func newCaches(c *compiler) (*caches, error) {
-	all := &caches{compiler: c, hashed: c.vars.bool("FF_HASH_CACHE_KEYS", false)}
+	all := &caches{compiler: c, hashed: c.flags["FF_HASH_CACHE_KEYS"]}
 	for _, item := range c.Job.Cache {
 		if len(item.Paths) == 0 && !item.Untracked {
 			continue
@@ -104,7 +104,7 @@ func (cs *caches) request(of func(jobapi.Cache) (helper.CacheItem, bool)) *helpe
 	r := &helper.Cache{
 		Root: cs.Runner.CacheDir, CACertPEM: cs.ServerCA, MaxUpload: cs.Runner.Cache.MaxUploadedArchiveSize, TimeoutSeconds: 60 * cs.requestMinutes(),
 		Format: cs.vars.get("CACHE_COMPRESSION_FORMAT"), Level: cs.vars.get("CACHE_COMPRESSION_LEVEL"), Ephemeral: cs.ephemeral(),
-		CleanFailed: cs.vars.bool("FF_CLEAN_UP_FAILED_CACHE_EXTRACT", false),
+		CleanFailed: cs.flags["FF_CLEAN_UP_FAILED_CACHE_EXTRACT"],
 	}
 	for _, item := range cs.items {
 		if one, ok := of(item); ok {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"lced-runner/executor"
 	"lced-runner/internal/config"
 	"lced-runner/jobapi"
 )
@@ -117,7 +118,7 @@ func dockerHub(host string) string {
 
 // imagePath is an image's name with its registry and without tag and digest.
 func imagePath(image string) string {
-	image = imageName(image)
+	image = executor.Repository(image)
 	host, rest, ok := strings.Cut(image, "/")
 	switch {
 	case !ok:

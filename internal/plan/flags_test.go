@@ -56,6 +56,7 @@ func TestScriptSections(t *testing.T) {
 		in.Job.Features.TraceSections = tt.server
 		c := &compiler{Input: in}
 		c.vars = newVariables(in, newNames(in))
+		c.flags, _ = ResolveFlags(in.Job, in.Runner)
 		body := scriptBody(c, []string{"one", "two\nlines"})
 		want := notice("$ one") + "one\n" + notice("$ two # collapsed multi-line command") + "two\nlines\n"
 		if tt.section {

@@ -34,7 +34,7 @@ func shareHelper(c *compiler, p *executor.Plan, stages map[string]helper.Request
 		return fmt.Errorf("write down the helper: %w", err)
 	}
 	h.Form = digest(text)
-	labels := spareLabels(c, p.Labels)
+	labels := spareLabels(p.Labels)
 	maps.Copy(labels, h.Labels)
 	h.Labels = labelSpare(c, labels, p.Name, h.Form)
 	return nil

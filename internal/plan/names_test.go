@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lced-runner/executor"
 	"lced-runner/jobapi"
 )
 
@@ -99,7 +100,7 @@ func TestImageNameAndVersion(t *testing.T) {
 		"registry:5000/redis@sha256:0": {"registry:5000/redis", "@sha256:0"},
 		"redis:7@sha256:0":             {"redis", "@sha256:0"},
 	} {
-		if got := [2]string{imageName(ref), version(ref)}; got != want {
+		if got := [2]string{executor.Repository(ref), version(ref)}; got != want {
 			t.Errorf("%s: %q, want %q", ref, got, want)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 func buildOptions(c *compiler) executor.Options {
 	d := &c.Runner.Docker
 	o := helperOptions(c)
-	o.Init = c.vars.bool("FF_USE_INIT_WITH_DOCKER_EXECUTOR", false)
+	o.Init = c.flags["FF_USE_INIT_WITH_DOCKER_EXECUTOR"]
 	o.GPUs, o.Devices, o.DeviceCgroupRules = gpus(d.Gpus), devices(d.Devices), d.DeviceCgroupRules
 	o.MACAddress, o.PidMode, o.IpcMode = d.MACAddress, d.PidMode, d.IpcMode
 	return o
@@ -39,7 +39,7 @@ func helperOptions(c *compiler) executor.Options {
 func serviceOptions(c *compiler, image string) executor.Options {
 	d := &c.Runner.Docker
 	o := allOptions(c)
-	o.Init = c.vars.bool("FF_USE_INIT_WITH_DOCKER_EXECUTOR", false)
+	o.Init = c.flags["FF_USE_INIT_WITH_DOCKER_EXECUTOR"]
 	o.SecurityOpt, o.Tmpfs = d.ServicesSecurityOpt, d.ServicesTmpfs
 	o.Memory, o.MemorySwap, o.MemoryReservation = int64(d.ServiceMemory), int64(d.ServiceMemorySwap), int64(d.ServiceMemoryReservation)
 	o.NanoCPUs, o.CPUShares, o.CpusetCPUs = int64(d.ServiceCPUs), d.ServiceCPUShares, d.ServiceCPUSetCPUs

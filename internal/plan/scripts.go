@@ -81,7 +81,7 @@ func expandAll(c *compiler, texts []string) []string {
 	return out
 }
 
-// limitOf is a time limit of the configuration; one that the job's own is below of has no effect.
+// limitOf is a time limit of the configuration. One that is longer than the job's own is ignored.
 func limitOf(c *compiler, key string, limit time.Duration) time.Duration {
 	if job := Timeout(c.Job); limit > job {
 		c.warn("%s of the runner's configuration is %v, longer than the job's timeout of %v: ignored", key, limit, job)
@@ -107,7 +107,7 @@ func scriptHead(c *compiler) string {
 // scriptBody is a list of script entries, each shown in green before it runs; of one with several lines the first is shown,
 // or all of them in a collapsed section of the log where the job wants that.
 func scriptBody(c *compiler, entries []string) string {
-	sections := c.vars.bool("FF_SCRIPT_SECTIONS", false) && c.Job.Features.TraceSections
+	sections := c.flags["FF_SCRIPT_SECTIONS"] && c.Job.Features.TraceSections
 	var b strings.Builder
 	for i, entry := range entries {
 		entry = strings.TrimSpace(entry)
@@ -126,7 +126,7 @@ func scriptBody(c *compiler, entries []string) string {
 		}
 		b.WriteString(notice("$ " + shown))
 		b.WriteString(entry + "\n")
-		if c.vars.bool("FF_ENABLE_BASH_EXIT_CODE_CHECK", false) {
+		if c.flags["FF_ENABLE_BASH_EXIT_CODE_CHECK"] {
 			b.WriteString("_runner_exit_code=$?; if [ \"$_runner_exit_code\" -ne 0 ]; then exit \"$_runner_exit_code\"; fi\n")
 		}
 		if collapsed {

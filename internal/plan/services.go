@@ -68,7 +68,7 @@ func makeService(c *compiler, index int, one service, vols *volumes) (executor.S
 	if err != nil {
 		return executor.Service{}, err
 	}
-	name := strings.NewReplacer("/", "__", ":", "_").Replace(imageName(one.image.Name))
+	name := strings.NewReplacer("/", "__", ":", "_").Replace(executor.Repository(one.image.Name))
 	svc := executor.Service{
 		Title:   one.image.Name,
 		Aliases: one.aliases,
@@ -80,7 +80,7 @@ func makeService(c *compiler, index int, one service, vols *volumes) (executor.S
 			Binds:      vols.service, Labels: containerLabels(c, true), Options: serviceOptions(c, one.image.Name),
 		},
 	}
-	svc.Labels["com.gitlab.gitlab-runner.service"], svc.Labels["com.gitlab.gitlab-runner.service.version"] = imageName(one.image.Name), version(one.image.Name)
+	svc.Labels["com.gitlab.gitlab-runner.service"], svc.Labels["com.gitlab.gitlab-runner.service.version"] = executor.Repository(one.image.Name), version(one.image.Name)
 	switch mode := networkMode(c); {
 	case mode == "":
 		svc.Networks = []executor.Attachment{{Network: c.names.network, Aliases: one.aliases}}
@@ -195,20 +195,11 @@ func withVariables(env []string, vars map[string]string) []string {
 	return out
 }
 
-// imageName is the reference without tag and digest.
-func imageName(ref string) string {
-	ref, _, _ = strings.Cut(ref, "@")
-	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') {
-		ref = ref[:i]
-	}
-	return ref
-}
-
 func version(ref string) string {
 	if _, digest, ok := strings.Cut(ref, "@"); ok {
 		return "@" + digest
 	}
-	if name := imageName(ref); len(name) < len(ref) {
+	if name := executor.Repository(ref); len(name) < len(ref) {
 		return ref[len(name)+1:]
 	}
 	return "latest"

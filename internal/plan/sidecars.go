@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"lced-runner/dind"
+	"lced-runner/executor"
 	"lced-runner/internal/config"
 	"lced-runner/jobapi"
 )
@@ -180,7 +181,7 @@ func jobVariables(env []config.Variable) []jobapi.Variable {
 
 // aliases are a service's host names: two from its image, then the given ones (docker-executor contract 2.8).
 func aliases(image, given string) []string {
-	name := imageName(image)
+	name := executor.Repository(image)
 	if host, rest, ok := strings.Cut(name, "/"); ok {
 		host, _, _ = strings.Cut(host, ":")
 		name = host + "/" + rest

@@ -33,7 +33,7 @@ func makeSpare(c *compiler, p *executor.Plan, s *sidecars) (*executor.Plan, erro
 	if index < 0 || len(s.setup.Sidecars) != 1 || p.Network == nil || len(sidecarOf(s).Entrypoint) > 0 || p.Services[index].Prepare != nil {
 		return nil, nil
 	}
-	spare := &executor.Plan{Name: p.Name, Labels: spareLabels(c, p.Labels), OwnImage: p.OwnImage, Network: p.Network, Volumes: p.Volumes}
+	spare := &executor.Plan{Name: p.Name, Labels: spareLabels(p.Labels), OwnImage: p.OwnImage, Network: p.Network, Volumes: p.Volumes}
 	for _, v := range p.Volumes {
 		if v.Temporary && len(v.Files) == 0 {
 			return nil, nil // it ends with this job, and the next one would not find its own there
@@ -63,7 +63,7 @@ func sidecarOf(s *sidecars) dind.Sidecar {
 }
 
 // spareLabels are the plan's without those of the job.
-func spareLabels(c *compiler, labels map[string]string) map[string]string {
+func spareLabels(labels map[string]string) map[string]string {
 	labels = maps.Clone(labels)
 	maps.DeleteFunc(labels, func(name, _ string) bool {
 		return strings.Contains(name, ".job.") || strings.Contains(name, ".pipeline.") || strings.HasSuffix(name, ".runner.local_id")

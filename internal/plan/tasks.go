@@ -125,10 +125,10 @@ func makeHelper(c *compiler, vols *volumes) *executor.Helper {
 			Options: helperOptions(c), Mode: "bridge",
 		},
 	}
-	// Where the configuration names a network, GitLab may be reachable on that one only.
 	if c.flags["FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR"] {
 		h.Own = []string{"busybox", "chown", "-h", "-R"}
 	}
+	// Where the configuration names a network, GitLab may be reachable on that one only.
 	if mode := networkMode(c); userNetwork(mode) {
 		h.Mode, h.Networks = "", []executor.Attachment{{Network: mode}}
 	} else if mode != "" {

@@ -77,7 +77,7 @@ func (e *entry) ask(ctx context.Context, ask jobapi.Ask) (*jobapi.Job, error) {
 }
 
 // answerTime is how long a request goes on that was begun just before the runner is stopped: its answer may hand out a job, of
-// which then nobody else knows. A longer one is held by GitLab, which answers such a one without a job.
+// which nobody else would know. A request that has waited longer is held by GitLab, which answers held requests without a job.
 const answerTime = 2 * time.Second
 
 // request asks for a job, unless the board is not ready for one.

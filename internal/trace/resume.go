@@ -44,8 +44,7 @@ func Resume(opts Options) (*Trace, error) {
 func Reached(t *Trace) bool { return t.sent > 0 }
 
 // Continue goes on with the section of that name if it was the last one that was open at the cut; else it returns nil. Its
-// streams expect their bytes from the beginning of the section, and leave out those of which the log has all that it is to
-// have: what comes afterwards is what would have come without the cut. It must be called before anything else is written.
+// streams expect their bytes from the beginning of the section, and skip those that the log already has. It must be called before anything else is written.
 func (t *Trace) Continue(name string) *Section {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,0 +1,54 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"lced-runner/internal/coordinator"
+)
+
+// smallBoard runs more at once than fits into the memory of a runner that holds any of it: logs, artifacts and caches pass through.
+const smallBoard = `
+default: {image: "busybox:latest"}
+.loud: &loud
+  script:
+    - dd if=/dev/zero bs=1M count=20 2>/dev/null | tr '\0' 'x' | fold -w 99
+loud1: *loud
+loud2: *loud
+stored:
+  cache: {key: k, paths: [cached]}
+  artifacts: {paths: [big]}
+  script:
+    - dd if=/dev/urandom of=big bs=1M count=50
+    - cp big cached
+`
+
+// TestSmallBoard gives the runner's container 48 MiB, swap included: a tenth of a board with 512 MiB.
+func TestSmallBoard(t *testing.T) {
+	t.Parallel()
+	w := prepareWorld(t, nil)
+	w.moveTo(t.TempDir())
+	w.writeConfig(fmt.Sprintf("concurrent = 4\ncheck_interval = 1\n\n[[runners]]\n  name = \"e2e\"\n  url = %q\n  token = %q\n  executor = \"docker\"\n  output_limit = 65536\n  [runners.docker]%s", w.url, w.token, plainConfig))
+	id := strings.TrimSpace(command(t, "", "docker", "run", "-d", "--memory", "48m", "--memory-swap", "48m",
+		"-v", w.dir+":/etc/gitlab-runner", "-v", "/var/run/docker.sock:/var/run/docker.sock", "lced-runner:dev"))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log of the runner:\n%s", command(t, "", "docker", "logs", id))
+		}
+		command(t, "", "docker", "rm", "-f", "-v", id)
+	})
+	for _, j := range w.runPipeline("ci.yml", smallBoard) {
+		if j.State != coordinator.StateSuccess {
+			t.Errorf("job %s: state %s (%s)", j.Name, j.State, j.FailureReason)
+		}
+		if lines := strings.Count(string(w.gitlab.Trace(j.ID)), strings.Repeat("x", 99)+"\n"); strings.HasPrefix(j.Name, "loud") && lines != 20<<20/99 {
+			t.Errorf("job %s: %d whole lines of its log arrived, want %d", j.Name, lines, 20<<20/99)
+		}
+	}
+	command(t, "", "docker", "kill", "-s", "QUIT", id)
+	command(t, "", "docker", "wait", id)
+	if s := w.inspect(id).State; s.OOMKilled || s.ExitCode != 0 {
+		t.Errorf("the runner ended with exit code %d, out of memory: %v", s.ExitCode, s.OOMKilled)
+	}
+}
