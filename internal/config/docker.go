@@ -74,7 +74,7 @@ type Docker struct {
 	ExtraHosts  []string     `key:"extra_hosts" check:"host" doc:"entries of /etc/hosts, as name:address"`
 	Links       []string     `key:"links" check:"link" doc:"running containers that the build container and the helper know by name, as container[:alias]; with an empty network_mode both are on the default bridge"`
 	MACAddress  string       `key:"mac_address" check:"mac" doc:"MAC address of the build container; from engine 25 on"`
-	PidMode     string       `key:"pid_mode" check:"pid" doc:"host, or container:NAME: the build container sees its processes"`
+	PidMode     string       `key:"pid_mode" check:"pid" doc:"host, or container:NAME: the build container sees its processes. Scripts are then stopped as docker stop does, by a signal to their shell only"`
 	IpcMode     string       `key:"ipcmode" env:"DOCKER_IPC_MODE" check:"ipc" doc:"none, private, shareable, host or container:NAME: shared memory of the build container"`
 
 	Volumes         []Volume          `key:"volumes" doc:"[source:]destination[:mode]; without a source a cache volume of the runner"`

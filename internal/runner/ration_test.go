@@ -26,22 +26,23 @@ func TestRationOfJobs(t *testing.T) {
 func TestRationOfIdleTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var ended error
+		ended := make(chan error, 1)
 		r := &rations{Ration: Ration{Idle: time.Minute}}
 		r.runs(1) // of an earlier process
-		r.begin(func(why error) { ended = why })
+		r.begin(func(why error) { ended <- why })
 		time.Sleep(time.Hour)
 		r.runs(1)
 		r.runs(-1)
 		time.Sleep(time.Hour)
 		r.runs(-1)
 		time.Sleep(59 * time.Second)
-		if synctest.Wait(); ended != nil {
-			t.Fatalf("ended too early: %v", ended)
+		synctest.Wait()
+		if len(ended) > 0 {
+			t.Fatalf("ended too early: %v", <-ended)
 		}
 		time.Sleep(time.Second)
-		if synctest.Wait(); !errors.Is(ended, errIdle) {
-			t.Errorf("ended with %v", ended)
+		if why := <-ended; !errors.Is(why, errIdle) {
+			t.Errorf("ended with %v", why)
 		}
 	})
 }

@@ -55,12 +55,15 @@ func (w *world) startProxy(to string) (url string, tunnels *atomic.Int64) {
 			return
 		}
 		defer far.Close()
-		out.WriteHeader(http.StatusOK)
+		// Before the answer: the server reads on meanwhile, and what the client sends after it would be lost.
 		near, _, err := http.NewResponseController(out).Hijack()
 		if err != nil {
 			return
 		}
 		defer near.Close()
+		if _, err := io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
+			return
+		}
 		tunnels.Add(1)
 		go io.Copy(far, near)
 		io.Copy(near, far)

@@ -129,6 +129,7 @@ func TestStopWithAHungEngine(t *testing.T) {
 	hung.pause()
 	stop("did not end within shutdown_timeout", 1, syscall.SIGTERM)
 	ended(id)
+	w.drain() // before the way to the engine is closed
 }
 
 // TestStartWithAHungEngine: a socket that accepts and never answers.
