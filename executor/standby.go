@@ -35,12 +35,16 @@ func StartStandby(ctx context.Context, e *Engine, ownImage string, c *Container,
 		return "", errors.Join(fmt.Errorf("start container %s: %w", c.Name, err), e.containers.remove(context.WithoutCancel(ctx), id))
 	}
 	err = res.CloseWrite()
+	copied := make(chan struct{})
 	go func() {
+		defer close(copied)
 		_, err := stdcopy.StdCopy(in, in, res.Reader)
 		in.CloseWithError(errors.Join(err, io.EOF))
 	}()
 	line, readErr := bufio.NewReader(out).ReadString('\n')
 	out.Close()
+	res.Close()
+	<-copied
 	if strings.TrimSpace(line) != ready {
 		err = errors.Join(fmt.Errorf("container %s says %q", c.Name, line), err, readErr, e.containers.remove(context.WithoutCancel(ctx), id))
 	}

@@ -3,12 +3,12 @@ package runner
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
 	"lced-runner/executor"
 	"lced-runner/internal/journal"
-	"lced-runner/internal/plan"
 	"lced-runner/internal/trace"
 )
 
@@ -82,7 +82,7 @@ var errRebooted = errors.New("the machine was restarted while this job was being
 
 // masks are what the log of the job must not show: also what a part of its life that is over has told.
 func (l *account) masks() []string {
-	masks := append(plan.Foresee(l.job, l.entry.config).Masks, l.record.Token.Reveal(), l.entry.config.Token.Reveal())
+	masks := append(slices.Clone(l.before.Masks), l.record.Token.Reveal(), l.entry.config.Token.Reveal())
 	if r := l.record.Running; r != nil {
 		masks = append(masks, r.Masks...)
 		if r.Compiled != nil {

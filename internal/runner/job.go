@@ -24,6 +24,7 @@ type account struct {
 	*Runner
 	entry  *entry
 	job    *jobapi.Job
+	before plan.Foreseen // what is known of the job before it is compiled
 	log    *slog.Logger
 	record journal.Entry
 	trace  *trace.Trace
@@ -46,7 +47,7 @@ type life struct {
 
 func newLife(r *Runner, e *entry, job *jobapi.Job, s *slot) *life {
 	return &life{slot: s, account: account{
-		Runner: r, entry: e, job: job, log: e.log.With("job", job.ID), up: &uploader{api: e.api, job: job},
+		Runner: r, entry: e, job: job, before: plan.Foresee(job, e.config), log: e.log.With("job", job.ID), up: &uploader{api: e.api, job: job},
 	}}
 }
 
@@ -189,7 +190,7 @@ func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	ofJob, more, err := DockerLogins(ctx, plan.Foresee(l.job, e.config).DockerAuth)
+	ofJob, more, err := DockerLogins(ctx, l.before.DockerAuth)
 	if err != nil {
 		return nil, err
 	}
@@ -282,7 +283,7 @@ func (l *account) forget() {
 // open makes the job durable: from here on a crash of this process leaves a record, and the next one reports the job.
 func (l *account) open(s *slot) error {
 	l.record = journal.Entry{
-		Debug: plan.Foresee(l.job, l.entry.config).Debug, JobID: l.job.ID, Token: l.job.Token, URL: l.entry.config.URL, Received: time.Now(),
+		Debug: l.before.Debug, JobID: l.job.ID, Token: l.job.Token, URL: l.entry.config.URL, Received: time.Now(),
 		Spool: journal.Name(l.entry.config.URL, l.job.ID) + ".log", Sections: l.job.Features.TraceSections,
 		OutputLimit: l.entry.config.OutputLimit, FailureReasons: l.job.Features.FailureReasons,
 		Runner:  jobapi.ShortToken(l.entry.config.Token.Reveal()),

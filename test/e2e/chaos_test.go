@@ -64,12 +64,13 @@ func chaosBoards() map[string]func(t *testing.T) *chaos {
 	}
 }
 
-// TestChaos runs rounds of jobs for LCED_CHAOS_TIME, and only then; with LCED_CHAOS_ONLY under faults of those names alone. Each round draws jobs and faults; at its end each job
-// must have ended as its script says, with every byte of its log, unless a fault was drawn that may cost it: then it has
-// failed by the runner's own reason, with a part of its log that begins at the beginning.
+// TestChaos runs rounds of jobs for LCED_CHAOS_TIME, and only then; with LCED_CHAOS_ONLY under faults of those names alone.
+// Each round draws jobs and faults; at its end each job must have ended as its script says, with every byte of its log, unless
+// a fault was drawn that may cost it: then it has failed by the runner's own reason, with a part of its log that begins at the
+// beginning.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	span := chaosTime(t)
+	span := chaosSpan(t, "LCED_CHAOS_TIME")
 	seed := chaosSeed(t)
 	for n, name := range slices.Sorted(maps.Keys(chaosBoards())) {
 		t.Run(name, func(t *testing.T) {
@@ -84,16 +85,16 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// chaosTime is LCED_CHAOS_TIME; without it the test is skipped.
-func chaosTime(t *testing.T) time.Duration {
+// chaosSpan is the duration of that variable; without it the test is skipped.
+func chaosSpan(t *testing.T, variable string) time.Duration {
 	t.Helper()
-	text := os.Getenv("LCED_CHAOS_TIME")
+	text := os.Getenv(variable)
 	if text == "" {
-		t.Skip("LCED_CHAOS_TIME is not set; `make chaos` sets it")
+		t.Skipf("%s is not set; `make chaos` sets it", variable)
 	}
 	span, err := time.ParseDuration(text)
 	if err != nil {
-		t.Fatalf("LCED_CHAOS_TIME: %v", err)
+		t.Fatalf("%s: %v", variable, err)
 	}
 	return span
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -14,14 +13,7 @@ import (
 // goes on all the time, and in the middle the runner is killed: afterwards both have ended as their scripts say.
 func TestOutage(t *testing.T) {
 	t.Parallel()
-	text := os.Getenv("LCED_CHAOS_OUTAGE")
-	if text == "" {
-		t.Skip("LCED_CHAOS_OUTAGE is not set; `make chaos` sets it")
-	}
-	span, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatalf("LCED_CHAOS_OUTAGE: %v", err)
-	}
+	span := chaosSpan(t, "LCED_CHAOS_OUTAGE")
 	w := newWorld(t, plainConfig, nil)
 	seconds := int(span/time.Second) + 20
 	short := chaosKind{name: "short", spec: job(slowly(300)), state: coordinator.StateSuccess, count: 300}

@@ -19,14 +19,7 @@ import (
 // delivery. The job, which must fail, fails by its script, which has run once.
 func TestChaosScript(t *testing.T) {
 	t.Parallel()
-	text := os.Getenv("LCED_CHAOS_TIME")
-	if text == "" {
-		t.Skip("LCED_CHAOS_TIME is not set; `make chaos` sets it")
-	}
-	span, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatalf("LCED_CHAOS_TIME: %v", err)
-	}
+	span := chaosSpan(t, "LCED_CHAOS_TIME")
 	dice := rand.New(rand.NewPCG(chaosSeed(t), 99))
 	w := newWorld(t, plainConfig, nil)
 	id, _ := config.SystemID(w.dir)
