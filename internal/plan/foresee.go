@@ -20,8 +20,14 @@ type Foreseen struct {
 // knows, and what is left of it without them must not hide half of the log.
 const shortestMask = 8
 
-// Foresee reads it from the payload and the configuration.
-func Foresee(job *jobapi.Job, r *config.Runner) Foreseen {
+// Foresee reads it from the payload and the configuration. Where a fault of its own shows, nothing is foreseen: Compile takes
+// the same steps, and tells of it.
+func Foresee(job *jobapi.Job, r *config.Runner) (foreseen Foreseen) {
+	defer func() {
+		if recover() != nil {
+			foreseen = Foreseen{}
+		}
+	}()
 	in := Input{Job: job, Runner: r}
 	c := &compiler{Input: in, vars: newVariables(in, names{})}
 	_, c.sensitive, _, _ = interpolate(job) // Compile tells of an error

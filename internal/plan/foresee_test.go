@@ -35,6 +35,9 @@ func TestForesee(t *testing.T) {
 	if Foresee(in.Job, in.Runner).Debug {
 		t.Error("debugging that the configuration forbids")
 	}
+	if f := Foresee(nil, nil); len(f.Masks) > 0 { // a panic would end the runner, and again at each start
+		t.Errorf("%+v of a job that cannot be read", f)
+	}
 	if f := Foresee(&jobapi.Job{}, &config.Runner{}); len(f.Masks) > 0 || f.Debug || f.DockerAuth != nil {
 		t.Errorf("an empty job: %+v", f)
 	}

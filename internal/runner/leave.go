@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"lced-runner/executor"
@@ -42,32 +43,58 @@ func (l *account) endWith(jobs context.Context) (stop func() bool) {
 	})
 }
 
+// leftJob is a job that goes on without this process, and its containers, if it has any yet.
+type leftJob struct {
+	*life
+	run *executor.Job
+}
+
 // handOver leaves the job, with its containers as they are, to the next process; unless the end of all jobs comes meanwhile.
 func (l *life) handOver(jobs context.Context, run *executor.Job) {
-	if jobs.Err() == nil {
-		l.log.Info("the job goes on without this process")
-		l.leaving.Lock()
-		defer l.leaving.Unlock()
-		l.left = append(l.left, l)
+	left := leftJob{l, run}
+	if jobs.Err() != nil {
+		left.end(jobs)
 		return
 	}
+	l.log.Info("the job goes on without this process")
+	l.leaving.Lock()
+	defer l.leaving.Unlock()
+	l.left = append(l.left, left)
+}
+
+// end ends a job that was to go on without this process.
+func (l leftJob) end(jobs context.Context) {
+	l.change(journal.Change{Ended: true})
 	t, err := trace.Resume(l.traceOptions())
 	if err != nil {
 		l.log.Error("the end of the job cannot be logged", "error", err)
 		return
 	}
 	l.trace = t
-	if run != nil {
-		executor.Interrupt(jobs, run)
-		run.Kill(jobs)
+	if l.run != nil {
+		executor.Interrupt(jobs, l.run)
+		l.run.Kill(jobs)
 	}
 	l.conclude(context.Cause(jobs))
 	l.deliver(jobs, l.entry.config.FinalUpdateRetries)
-	if run != nil {
-		if err := run.Remove(jobs); err != nil {
+	if l.run != nil {
+		if err := l.run.Remove(jobs); err != nil {
 			l.log.Error("could not remove everything of the job", "error", err)
 		}
 	}
+}
+
+// endLeft ends the jobs that were to go on without this process, and what was to wait for the next one.
+func endLeft(jobs context.Context, r *Runner) {
+	bound, cancel := context.WithTimeoutCause(context.WithoutCancel(jobs), standbyTime, errors.New("the engine was too slow"))
+	defer cancel()
+	recall(bound, r)
+	var wg sync.WaitGroup
+	for _, l := range r.left {
+		wg.Go(func() { l.end(jobs) })
+	}
+	wg.Wait()
+	r.left = nil
 }
 
 // leaveDelivery is how long the delivery of an ending may take that the next process can make as well.

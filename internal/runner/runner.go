@@ -57,7 +57,7 @@ type Runner struct {
 	pollers []*poller // of the present configuration, in its order
 	housed  map[config.Engine]bool
 	leaving sync.Mutex
-	left    []*life // jobs that go on without this process
+	left    []leftJob // jobs that go on without this process
 }
 
 // New connects to the engines. The error is one sentence that says what to do. A configuration without runners is no error:
@@ -154,6 +154,9 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 func clearUp(stay, jobs context.Context, r *Runner) {
 	if len(r.left) > 0 && jobs.Err() == nil {
 		standBy(jobs, r)
+	}
+	if len(r.left) > 0 && jobs.Err() != nil { // they were left, and then told to end after all
+		endLeft(jobs, r)
 	}
 	left, err := r.journal.Jobs()
 	if stay.Err() != nil && err == nil && len(left) > 0 {

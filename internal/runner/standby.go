@@ -23,7 +23,7 @@ const standbyTime = 3 * time.Second
 func standBy(ctx context.Context, r *Runner) {
 	ctx, cancel := context.WithTimeoutCause(ctx, standbyTime, errors.New("the engine was too slow"))
 	defer cancel()
-	byEntry := map[*entry][]*life{}
+	byEntry := map[*entry][]leftJob{}
 	for _, l := range r.left {
 		byEntry[l.entry] = append(byEntry[l.entry], l)
 	}
@@ -39,7 +39,7 @@ func standBy(ctx context.Context, r *Runner) {
 	}
 }
 
-func standByFor(ctx context.Context, e *entry, lives []*life) (id string, err error) {
+func standByFor(ctx context.Context, e *entry, lives []leftJob) (id string, err error) {
 	input, err := farewells(e, lives)
 	if err != nil {
 		return "", err
@@ -53,7 +53,7 @@ func standByFor(ctx context.Context, e *entry, lives []*life) (id string, err er
 }
 
 // farewells is what the container needs to report the jobs. They hold their tokens.
-func farewells(e *entry, lives []*life) ([]byte, error) {
+func farewells(e *entry, lives []leftJob) ([]byte, error) {
 	var input bytes.Buffer
 	after := e.global.LCED.HandoverTimeout
 	for _, l := range lives {

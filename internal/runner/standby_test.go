@@ -39,7 +39,7 @@ func TestFarewells(t *testing.T) {
 	t.Parallel()
 	e := entryWith(0)
 	e.config.URL, e.global = "https://gitlab.example.com", &config.Config{LCED: config.LCED{HandoverTimeout: 7 * time.Minute}}
-	input, err := farewells(e, []*life{leftLife(t, e, 1, "the first"), leftLife(t, e, 2, "the second")})
+	input, err := farewells(e, []leftJob{{life: leftLife(t, e, 1, "the first")}, {life: leftLife(t, e, 2, "the second")}})
 	if err != nil {
 		t.Fatal(err)
 	}

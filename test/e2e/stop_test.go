@@ -47,6 +47,19 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
+// TestLateSecondSignal: the second signal ends the jobs also when they are left already and only the container is awaited that
+// is to wait in the runner's place.
+func TestLateSecondSignal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plainConfig, nil)
+	id := w.submit(with(job(forever), "GIT_STRATEGY=none"))
+	w.awaitLog(id, "begun\n")
+	w.signal(syscall.SIGTERM)
+	w.awaitSaid("the job goes on without this process")
+	w.signal(syscall.SIGINT)
+	interrupted(t, w, id)
+}
+
 // TestNobodyComesBack: GitLab is told of a job that its runner left and that no other one has taken over; a runner that comes
 // back later ends what is left of it.
 func TestNobodyComesBack(t *testing.T) {
