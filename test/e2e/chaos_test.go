@@ -29,6 +29,7 @@ type chaos struct {
 
 	counts  map[string]int // of injections, by class
 	endings map[string]int // of jobs, by kind and ending
+	wrongs  []string
 	jobs    map[int64]*chaosJob
 	drawn   []string // in this round
 	lossy   bool     // in this round something was injected that may cost a job, and its kind
@@ -117,10 +118,9 @@ func chaosSeed(t *testing.T) uint64 {
 func newChaos(t *testing.T, n *nested) *chaos {
 	t.Helper()
 	state := smallDisk(t, 96) // which outlives the world
-	c := &chaos{
-		world: prepareWorld(t, nil), state: state, synced: t.TempDir(), nested: n,
-		counts: map[string]int{}, endings: map[string]int{}, jobs: map[int64]*chaosJob{},
-	}
+	c := &chaos{state: state, synced: t.TempDir(), nested: n, counts: map[string]int{}, endings: map[string]int{}, jobs: map[int64]*chaosJob{}}
+	t.Cleanup(c.summary) // behind the world's long logs
+	c.world = prepareWorld(t, nil)
 	c.program, c.excused = chaosBinary(t), c.excuse
 	c.boot("first boot")
 	c.jump(0)
@@ -225,7 +225,7 @@ func (c *chaos) settle(j *chaosJob) {
 		case lost != "":
 			c.endings[lost]++
 			if log := c.gitlab.Trace(j.id); len(log) > 0 {
-				c.t.Errorf("job %d: %s, but it has a log:\n%s", j.id, lost, log)
+				c.wrong("job %d: %s, but it has a log:\n%s", j.id, lost, log)
 			}
 			j.down = true
 			c.gitlab.ForceCancel(j.id)
@@ -262,18 +262,32 @@ func (c *chaos) judge(j *chaosJob, e ending) {
 	lost := e.State == coordinator.StateFailed && e.FailureReason == "runner_system_failure"
 	switch {
 	case got < 0:
-		c.t.Errorf("job %d (%s): its log is not that of its script:\n%s", e.ID, kind.name, tail(e.log))
+		c.wrong("job %d (%s): its log is not that of its script:\n%s", e.ID, kind.name, tail(e.log))
 	case !strings.HasPrefix(e.log, j.kept):
-		c.t.Errorf("job %d (%s): after the power cut its disk had %d bytes of its log, which the %d bytes in GitLab do not begin with\nthe disk:\n%s\nGitLab:\n%s", e.ID, kind.name, len(j.kept), len(e.log), tail(j.kept), tail(e.log))
+		c.wrong("job %d (%s): after the power cut its disk had %d bytes of its log, which the %d bytes in GitLab do not begin with\nthe disk:\n%s\nGitLab:\n%s", e.ID, kind.name, len(j.kept), len(e.log), tail(j.kept), tail(e.log))
 	case c.lossy && lost: // and what there is of the log is in order
 	case c.engineWasAway && lost && strings.Contains(e.log, "went away while the script ran"):
 		c.endings["(of these, by a script that ended while the engine was away, whose last output that loses)"]++
 	case e.State != kind.state || e.ExitCode != kind.code:
-		c.t.Errorf("job %d (%s) ended as %s, %s, exit code %d\n%s", e.ID, kind.name, e.State, e.FailureReason, e.ExitCode, tail(e.log))
+		c.wrong("job %d (%s) ended as %s, %s, exit code %d\n%s", e.ID, kind.name, e.State, e.FailureReason, e.ExitCode, tail(e.log))
 	case !whole && !c.lossy:
-		c.t.Errorf("job %d (%s): only %d lines of its log arrived\n%s", e.ID, kind.name, got, tail(e.log))
+		c.wrong("job %d (%s): only %d lines of its log arrived\n%s", e.ID, kind.name, got, tail(e.log))
 	case kind.check != nil:
 		kind.check(e)
+	}
+}
+
+// wrong is a failure of the test.
+func (c *chaos) wrong(format string, args ...any) {
+	c.t.Helper()
+	c.wrongs = append(c.wrongs, fmt.Sprintf("%v: %s", c.drawn, fmt.Sprintf(format, args...)))
+	c.t.Errorf(format, args...)
+}
+
+// summary tells once more what was wrong, without the logs.
+func (c *chaos) summary() {
+	for _, w := range c.wrongs { // there are some where the world is there
+		c.t.Logf("CHAOS wrong %s", strings.Join(strings.Fields(w[:min(len(w), 1500)]), " "))
 	}
 }
 

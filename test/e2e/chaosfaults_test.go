@@ -76,7 +76,7 @@ func (c *chaos) endEngine(signal string) *chaosJob {
 func (c *chaos) restart(s syscall.Signal) *chaosJob {
 	c.t.Helper()
 	if code := c.stop(s); s == syscall.SIGTERM && code != 0 {
-		c.t.Errorf("after SIGTERM the runner exits with %d", code)
+		c.wrong("after SIGTERM the runner exits with %d", code)
 	}
 	c.supervise()
 	return nil

@@ -78,16 +78,16 @@ func (c *chaos) checkArtifact(e ending) {
 	archive := c.uploaded(e.ID, "archive")
 	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
-		c.t.Errorf("job %d: its artifacts: %v", e.ID, err)
+		c.wrong("job %d: its artifacts: %v", e.ID, err)
 		return
 	}
 	file, err := z.Open("out")
 	if err != nil {
-		c.t.Errorf("job %d: its artifacts: %v", e.ID, err)
+		c.wrong("job %d: its artifacts: %v", e.ID, err)
 		return
 	}
 	defer file.Close()
 	if got, err := io.ReadAll(file); err != nil || !bytes.Equal(got, want.Bytes()) {
-		c.t.Errorf("job %d: its artifact has %d bytes, want %d; %v", e.ID, len(got), want.Len(), err)
+		c.wrong("job %d: its artifact has %d bytes, want %d; %v", e.ID, len(got), want.Len(), err)
 	}
 }

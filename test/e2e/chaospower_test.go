@@ -52,7 +52,7 @@ func (c *chaos) cutPowerOf(j *chaosJob) {
 		return
 	}
 	if has, sure := c.gitlab.Trace(j.id), spooled(text[:synced]); !bytes.HasPrefix(sure, has) {
-		c.t.Errorf("job %d: GitLab has %d bytes of its log, and of those that were synced, %d, they are not the beginning", j.id, len(has), len(sure))
+		c.wrong("job %d: GitLab has %d bytes of its log, and of those that were synced, %d, they are not the beginning", j.id, len(has), len(sure))
 	}
 	c.endings["(logs cut by a power cut)"]++
 	if len(c.gitlab.Trace(j.id)) > 0 {

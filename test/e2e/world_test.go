@@ -287,15 +287,17 @@ func (w *world) drain() {
 // end drains and asks the two questions that every test ends with.
 func (w *world) end() {
 	w.drain()
-	for _, v := range w.gitlab.Violations() {
-		if w.excused != nil && w.excused(v) {
-			continue
-		}
+	violations := slices.DeleteFunc(w.gitlab.Violations(), func(v string) bool { return w.excused != nil && w.excused(v) })
+	left := w.owned()
+	if w.log != nil && (w.t.Failed() || len(violations)+len(left) > 0) {
+		w.t.Logf("log of the runner:\n%s", w.log)
+	}
+	// Behind the log, which may be long: it is the end of an output that everybody sees.
+	for _, v := range violations {
 		w.t.Errorf("violation of the job API: %s", v)
 	}
-	w.assertEngineClean()
-	if w.t.Failed() && w.log != nil {
-		w.t.Logf("log of the runner:\n%s", w.log)
+	for _, what := range left {
+		w.t.Errorf("left on the engine: %s", what)
 	}
 }
 
