@@ -193,6 +193,9 @@ func (c *chaos) round() {
 	for _, j := range jobs {
 		c.settle(j)
 	}
+	for _, v := range c.violations() {
+		c.wrong("violation of the job API: %s", v)
+	}
 	if c.t.Failed() {
 		text := c.log.String()[begun:]
 		c.t.Logf("the round: %v\nthe runner's log of it:\n%s", c.drawn, text[max(0, len(text)-20000):])

@@ -287,7 +287,7 @@ func (w *world) drain() {
 // end drains and asks the two questions that every test ends with.
 func (w *world) end() {
 	w.drain()
-	violations := slices.DeleteFunc(w.gitlab.Violations(), func(v string) bool { return w.excused != nil && w.excused(v) })
+	violations := w.violations()
 	left := w.owned()
 	if w.log != nil && (w.t.Failed() || len(violations)+len(left) > 0) {
 		w.t.Logf("log of the runner:\n%s", w.log)
@@ -299,6 +299,11 @@ func (w *world) end() {
 	for _, what := range left {
 		w.t.Errorf("left on the engine: %s", what)
 	}
+}
+
+// violations are those of the job API that the test itself has not caused.
+func (w *world) violations() []string {
+	return slices.DeleteFunc(w.gitlab.Violations(), func(v string) bool { return w.excused != nil && w.excused(v) })
 }
 
 // run submits one job and waits for its end.
