@@ -28,8 +28,7 @@ type Engine struct {
 	claims     claims
 
 	learning sync.Mutex // while containers find out the facts
-	mu       sync.Mutex // of facts
-	facts    *Facts
+	learnt   learnt
 }
 
 // Connection says how to reach an engine, as host, tls_verify and tls_cert_path of [runners.docker] do.
@@ -100,10 +99,7 @@ func (e *Engine) Ping(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx) // that says nothing about the engine
 		}
-		// It may come back with another configuration.
-		e.mu.Lock()
-		e.facts = nil
-		e.mu.Unlock()
+		e.learnt.forget() // it may come back with another configuration
 		return connectError(e.host, err)
 	}
 	return nil

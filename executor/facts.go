@@ -18,7 +18,7 @@ import (
 )
 
 // Facts is what a job's plan must know of the engine and its host. It is learnt once, and again when a ping of
-// the engine has failed or its version has changed.
+// the engine has failed, its version has changed, or it has read its configuration again.
 type Facts struct {
 	Host               string // the engine's host name
 	Version            string // of the engine
@@ -52,9 +52,7 @@ func (e *Engine) Facts(ctx context.Context, ownImage string, command []string) (
 func learn(ctx context.Context, e *Engine, ownImage string, command []string) (*Facts, error) {
 	e.learning.Lock() // who asks at the same time waits for the answer
 	defer e.learning.Unlock()
-	e.mu.Lock()
-	known := e.facts
-	e.mu.Unlock()
+	known, forgotten := e.learnt.get()
 	if known != nil {
 		// The engine has no start time. One that was away for a moment may be an upgraded one; its version is a matter of a
 		// millisecond, all the rest one of tens.
@@ -98,9 +96,7 @@ func learn(ctx context.Context, e *Engine, ownImage string, command []string) (*
 		return nil, err
 	}
 	f.MTU, f.DNS, f.DNSSearch = host.MTU, bridge.DNS, bridge.Search
-	e.mu.Lock()
-	e.facts = f
-	e.mu.Unlock()
+	e.learnt.keep(f, forgotten)
 	return f, nil
 }
 

@@ -1,10 +1,8 @@
 package executor
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-
-	"github.com/moby/moby/client"
 )
 
 // stageAttempts bounds how often a stage, or the delivery of a script, begins because its engine went away.
@@ -16,8 +14,8 @@ func helperStage(ctx context.Context, e *Engine, id string, cmd []string, reques
 	out, errw := section.Stream(1), section.Stream(2)
 	for attempt := 1; ; attempt++ {
 		code, err = e.containers.exec(ctx, id, cmd, append(request[:len(request):len(request)], '\n'), out, errw)
-		if err == nil && code != 0 && ctx.Err() == nil {
-			err = stillRuns(ctx, e.docker, id, code)
+		if (err != nil || code != 0) && !away(err) && ctx.Err() == nil {
+			err = cmp.Or(gone(ctx, e.docker, id), err)
 		}
 		if err == nil || attempt == stageAttempts || ctx.Err() != nil || !away(err) {
 			return code, err
@@ -27,16 +25,4 @@ func helperStage(ctx context.Context, e *Engine, id string, cmd []string, reques
 		}
 		warn(section, "The docker engine was away for a moment: this stage begins again")
 	}
-}
-
-// stillRuns is nil where a stage ended by itself: the end of its container, as by an engine that stops, leaves exit codes too.
-func stillRuns(ctx context.Context, docker *client.Client, id string, code int) error {
-	res, err := docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
-	if err != nil {
-		return fmt.Errorf("look whether container %s still runs: %w", id, err)
-	}
-	if res.Container.State == nil || !res.Container.State.Running {
-		return fmt.Errorf("container %s was ended from outside (exit code %d), by `docker kill`, `docker stop` or an engine that stopped", id, code)
-	}
-	return nil
 }

@@ -20,7 +20,7 @@ func giveAway(ctx context.Context, j *Job) {
 	if len(j.plan.Owned) == 0 || j.state.Helper == "" || isRoot(j.imageUser) {
 		return
 	}
-	if err := changeOwner(ctx, j); err != nil && ctx.Err() == nil {
+	if err := again(ctx, j.engine, func(ctx context.Context) error { return changeOwner(ctx, j) }); err != nil && ctx.Err() == nil {
 		j.remarks = append(j.remarks, fmt.Sprintf("the files of the job could not be given to the user %s of its image: %v", j.imageUser, err))
 	}
 }

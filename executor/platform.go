@@ -24,12 +24,10 @@ func meant(asked, image string) bool {
 
 // platform is the engine's, once it is known.
 func (e *Engine) platform() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.facts == nil {
-		return ""
+	if f, _ := e.learnt.get(); f != nil {
+		return f.Platform
 	}
-	return e.facts.Platform
+	return ""
 }
 
 // warnForeign tells of an image for another platform before it is started, since binfmt emulation may make it run. The

@@ -136,7 +136,12 @@ func (s *starter) createVolumes(ctx context.Context) error {
 		} else if brought {
 			continue
 		}
-		create.Go(func() error { return s.engine.volumes.create(ctx, v, s.plan.Labels) })
+		create.Go(func() error {
+			if err := s.engine.claims.settle(ctx, v.Name); err != nil {
+				return err
+			}
+			return s.engine.volumes.create(ctx, v, s.plan.Labels)
+		})
 		if len(v.Files) > 0 {
 			filled = append(filled, v)
 		}
@@ -202,11 +207,22 @@ func (s *starter) build(job, ctx context.Context) error {
 
 // ensure makes sure of an image, and that it stays as long as the job.
 func ensure(ctx context.Context, s *starter, img Image) (resolved, error) {
-	r, err := s.engine.images.resolve(ctx, img, s.log)
-	if err == nil {
+	for claimed := ""; ; {
+		before := s.engine.claims.removed()
+		r, err := s.engine.images.resolve(ctx, img, s.log)
+		if err != nil || r.ID == claimed {
+			return r, err
+		}
 		claimForJob(s.Job, Use{Image: r.ID, Ref: img.Ref, Pulled: r.Pulled})
+		if s.engine.claims.removed() == before {
+			return r, nil
+		}
+		// It may be what the janitor was removing before it was claimed.
+		claimed = r.ID
+		if err := s.engine.claims.settle(ctx, r.ID); err != nil {
+			return r, err
+		}
 	}
-	return r, err
 }
 
 // create makes a container of the job, to its end even if the job is cancelled meanwhile, and remembers it for removal.

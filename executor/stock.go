@@ -71,8 +71,12 @@ func (s *Stock) Items(ctx context.Context) ([]Item, error) {
 	return items, nil
 }
 
-// Discard removes an item. The engine keeps what a container has got meanwhile, which is an error.
+// Discard removes an item. What a container or a job of this process has got meanwhile stays, which is an error.
 func (s *Stock) Discard(ctx context.Context, i Item) error {
+	return s.engine.claims.remove(i.Image+i.Volume, func() error { return s.discard(ctx, i) })
+}
+
+func (s *Stock) discard(ctx context.Context, i Item) error {
 	if i.Volume != "" {
 		return s.engine.volumes.remove(ctx, i.Volume)
 	}

@@ -1,9 +1,12 @@
 package executor
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/moby/moby/api/types/container"
 )
@@ -42,5 +45,74 @@ func TestMomentaryIsNoOrphan(t *testing.T) {
 	}
 	if !claimed || removed != 1 || len(e.claims.count) > 0 {
 		t.Errorf("claimed before it is there: %v; removed %d times; still claimed %v", claimed, removed, e.claims.count)
+	}
+}
+
+// TestRemovalOfWhatIsClaimed: what a job has claimed is not removed, and what is being removed is waited for by who claims it.
+func TestRemovalOfWhatIsClaimed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var c claims
+		c.take("volume")
+		if err := c.remove("volume", func() error { t.Error("removed"); return nil }); !errors.Is(err, errClaimed) {
+			t.Errorf("a claimed volume: %v", err)
+		}
+		c.drop("volume")
+		settled := false
+		err := c.remove("volume", func() error {
+			c.take("volume")
+			go func() {
+				settled = c.settle(t.Context(), "volume") == nil
+			}()
+			synctest.Wait()
+			if settled {
+				t.Error("who has claimed it did not wait for the removal")
+			}
+			return nil
+		})
+		synctest.Wait()
+		if err != nil || !settled || len(c.going) > 0 {
+			t.Errorf("%v, settled %v, still going %v", err, settled, c.going)
+		}
+	})
+}
+
+// TestImageThatGoesWhileItIsLookedAt has the janitor remove an image just when a job has found it: the job looks again, and has it pulled.
+// What the job then has is not removed, nor is a volume of its plan.
+func TestImageThatGoesWhileItIsLookedAt(t *testing.T) {
+	t.Parallel()
+	var e *Engine
+	var looks, pulls, removals atomic.Int32
+	image := Item{Image: "sha256:i", Refs: []string{"tool:1"}}
+	e = fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodDelete:
+			removals.Add(1)
+			fmt.Fprint(w, `[]`)
+		case r.URL.Path == "/images/create":
+			pulls.Add(1)
+		case looks.Add(1) == 2:
+			refuse(w, http.StatusNotFound, "No such image: tool:1")
+		default:
+			if looks.Load() == 1 {
+				if err := e.Stock().Discard(t.Context(), image); err != nil {
+					t.Error(err)
+				}
+			}
+			fmt.Fprint(w, `{"Id":"sha256:i"}`)
+		}
+	})
+	j := e.NewJob(&Plan{Volumes: []Volume{{Name: "cache"}}}, func(string, string) Section { return discard{} })
+	r, err := ensure(t.Context(), &starter{Job: j, log: discard{}}, Image{Ref: "tool:1", Policies: []string{"if-not-present"}})
+	if r.ID != image.Image || err != nil || pulls.Load() != 1 {
+		t.Errorf("%+v, %v; %d pulls", r, err, pulls.Load())
+	}
+	for _, item := range []Item{image, {Volume: "cache"}} {
+		if err := e.Stock().Discard(t.Context(), item); !errors.Is(err, errClaimed) {
+			t.Errorf("%+v: %v", item, err)
+		}
+	}
+	if removed, err := e.Stock().RemoveStore(t.Context(), "cache"); removed || err != nil || removals.Load() != 1 {
+		t.Errorf("a claimed store: removed %v, %v; %d removals", removed, err, removals.Load())
 	}
 }

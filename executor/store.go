@@ -79,6 +79,11 @@ func (r *serviceRun) stored(job, ctx context.Context) (string, error) {
 func (r *serviceRun) openStore(ctx context.Context, volume Volume) (found bool, err error) {
 	ctx, cancel := steady(ctx)
 	defer cancel()
+	r.Stores.add(volume.Name)
+	claimForJob(r.Job, Use{Volume: volume.Name})
+	if err := r.engine.claims.settle(ctx, volume.Name); err != nil {
+		return false, err
+	}
 	switch _, err := r.engine.docker.VolumeInspect(ctx, volume.Name, client.VolumeInspectOptions{}); {
 	case err == nil:
 		found = true
@@ -88,8 +93,6 @@ func (r *serviceRun) openStore(ctx context.Context, volume Volume) (found bool, 
 	default:
 		r.log.Plain("Service %s starts with nothing; what it holds at the end stays for the next job of this project", r.svc.Title)
 	}
-	r.Stores.add(volume.Name)
-	claimForJob(r.Job, Use{Volume: volume.Name})
 	return found, r.engine.volumes.create(ctx, volume, r.plan.Labels)
 }
 
@@ -146,10 +149,10 @@ func (s *Stock) Stores(ctx context.Context, labels map[string]string) ([]StoredV
 	return stores, nil
 }
 
-// RemoveStore removes a store, unless a container has it: that is no error, and removed tells.
+// RemoveStore removes a store, unless a container or a job of this process has it: that is no error, and removed tells.
 func (s *Stock) RemoveStore(ctx context.Context, name string) (removed bool, err error) {
-	err = s.engine.volumes.remove(ctx, name)
-	if errdefs.IsConflict(err) {
+	err = s.engine.claims.remove(name, func() error { return s.engine.volumes.remove(ctx, name) })
+	if errdefs.IsConflict(err) || errors.Is(err, errClaimed) {
 		return false, nil
 	}
 	return err == nil, err

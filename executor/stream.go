@@ -55,6 +55,9 @@ func (s *stream) abandon() {
 func (s containers) attach(ctx context.Context, id string, out, errw io.Writer) (*stream, error) {
 	res, err := s.docker.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 	if err != nil {
+		if _, known := s.docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{}); errdefs.IsNotFound(known) {
+			return nil, removed(id) // the client does not tell which answer it was
+		}
 		return nil, fmt.Errorf("attach to container %s: %w", id, err)
 	}
 	return follow(ctx, res.HijackedResponse, out, errw), nil
@@ -71,6 +74,11 @@ func (s containers) exec(ctx context.Context, id string, cmd []string, input []b
 	}
 	res, err := s.docker.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
 	if err != nil {
+		// The client does not tell which answer it was.
+		_, known := s.docker.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
+		if errdefs.IsNotFound(known) {
+			return -1, forgotten(cmd[0], id, known)
+		}
 		return -1, fmt.Errorf("start exec of %s in container %s: %w", cmd[0], id, err)
 	}
 	stream := follow(ctx, res.HijackedResponse, out, errw)
@@ -88,8 +96,7 @@ func (s containers) exec(ctx context.Context, id string, cmd []string, input []b
 	}
 	state, err := s.docker.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
 	if errdefs.IsNotFound(err) {
-		// So says an engine that was started anew, although the container went on and systemd held the connections meanwhile.
-		return -1, fmt.Errorf("the engine has forgotten %s in container %s (%w): %w", cmd[0], id, err, io.ErrUnexpectedEOF)
+		return -1, forgotten(cmd[0], id, err)
 	}
 	if err != nil {
 		return -1, fmt.Errorf("ask for the exit code of %s in container %s: %w", cmd[0], id, err)
@@ -98,6 +105,12 @@ func (s containers) exec(ctx context.Context, id string, cmd []string, input []b
 		return -1, fmt.Errorf("the engine closed the streams of %s in container %s before its end", cmd[0], id)
 	}
 	return state.ExitCode, nil
+}
+
+// forgotten is the error of an exec that its engine does not know any more: so says one that was started anew, although the container
+// went on and systemd held the connections meanwhile. Of a container that is gone the next exec tells.
+func forgotten(command, id string, err error) error {
+	return fmt.Errorf("the engine has forgotten %s in container %s (%w): %w", command, id, err, io.ErrUnexpectedEOF)
 }
 
 // heldLimit bounds what is kept of a shell that talks before it gets its script, in bytes.

@@ -174,7 +174,7 @@ func (j *Janitor) Clean(ctx context.Context) error {
 		}
 		removed++
 		j.Count(kindOf(item), 1)
-		j.records.forget(item)
+		j.records.forget(item, last)
 		j.Logger.Info("removed, as nobody used it for longest", "image", item.Image, "tags", item.Refs, "volume", item.Volume)
 	}
 	if space, err = j.Disk(); err == nil && space.used() > limits.Low {

@@ -25,6 +25,7 @@ type warehouse struct {
 	other   int64 // what is taken by others
 	lists   int
 	listed  func() // called behind a listing
+	removed func() // called behind a removal
 	gone    []string
 	stuck   string // what cannot be removed
 	orphans []map[string]bool
@@ -48,6 +49,9 @@ func (w *warehouse) Discard(_ context.Context, i executor.Item) error {
 	}
 	w.gone = append(w.gone, name)
 	w.items = slices.DeleteFunc(w.items, func(o executor.Item) bool { return o.Image+o.Volume == name })
+	if w.removed != nil {
+		w.removed()
+	}
 	return nil
 }
 
@@ -111,13 +115,16 @@ func TestLongestUnusedGoesFirst(t *testing.T) {
 	}
 }
 
-// TestUsedBehindTheList: what jobs begin to use while the stock is listed stays, and is known from then on.
+// TestUsedBehindTheList: what jobs begin to use while the stock is listed stays, and is known from then on, as is what a job brings
+// anew behind its removal.
 func TestUsedBehindTheList(t *testing.T) {
 	t.Parallel()
 	w := &warehouse{other: 90, items: []executor.Item{
-		{Volume: "idle"}, {Volume: "volume"}, {Image: "image", Refs: []string{"a:1"}},
+		{Volume: "idle"}, {Volume: "volume"}, {Image: "image", Refs: []string{"a:1"}}, {Image: "again", Refs: []string{"c:1"}},
 	}}
 	j, _ := newTest(t, w, Limits{High: 85, Low: 80})
+	again := executor.Use{Image: "again", Ref: "c:1", Pulled: true}
+	j.Note(again)
 	uses := []executor.Use{{Volume: "volume"}, {Image: "image", Ref: "a:1", Pulled: true}}
 	for _, u := range uses {
 		j.Note(u)
@@ -127,14 +134,19 @@ func TestUsedBehindTheList(t *testing.T) {
 			j.Note(u)
 		}
 	}
+	w.removed = func() {
+		if slices.Contains(w.gone, "again") {
+			j.Note(again)
+		}
+	}
 	if err := j.Clean(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"idle"}, w.gone); diff != "" {
+	if diff := cmp.Diff([]string{"idle", "again"}, w.gone); diff != "" {
 		t.Error(diff)
 	}
 	known := j.records.known
-	if known.Images["pulled"] == nil || known.Images["image"] == nil || known.Volumes["new"] == 0 || known.Volumes["volume"] == 0 {
+	if known.Images["again"] == nil || known.Images["pulled"] == nil || known.Images["image"] == nil || known.Volumes["new"] == 0 || known.Volumes["volume"] == 0 {
 		t.Errorf("known are %v and %v", known.Images, known.Volumes)
 	}
 }

@@ -146,11 +146,16 @@ func (r *records) idle(items []executor.Item, last uint64) []executor.Item {
 	return oldest
 }
 
-func (r *records) forget(i executor.Item) {
+// forget drops the record of what was removed, unless a job has brought it anew; last is that of idle.
+func (r *records) forget(i executor.Item, last uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.known.Images, i.Image)
-	delete(r.known.Volumes, i.Volume)
+	if img := r.known.Images[i.Image]; img != nil && img.Used <= last {
+		delete(r.known.Images, i.Image)
+	}
+	if r.known.Volumes[i.Volume] <= last {
+		delete(r.known.Volumes, i.Volume)
+	}
 	r.dirty = true
 }
 

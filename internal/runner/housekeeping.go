@@ -55,13 +55,20 @@ func limitsOf(c *config.Config) janitor.Limits {
 	}
 }
 
-// keepHouse starts the janitors that do not work yet, until ctx ends.
+// keepHouse starts the janitors that do not work yet, and listens to their engines, until ctx ends.
 func (r *Runner) keepHouse(ctx context.Context, wg *sync.WaitGroup) {
 	for where, j := range r.janitors {
-		if !r.housed[where] {
-			r.housed[where] = true
-			wg.Go(func() { j.Run(ctx) })
+		if r.housed[where] {
+			continue
 		}
+		r.housed[where] = true
+		engine := r.engines[where]
+		wg.Go(func() { j.Run(ctx) })
+		wg.Go(func() {
+			if err := executor.FollowReloads(ctx, engine); err != nil {
+				r.Logger.Warn("an engine that reads its configuration again must be restarted, or this runner, for jobs to see the change", "error", err)
+			}
+		})
 	}
 }
 

@@ -5,13 +5,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/client"
 
 	"lced-runner/internal/coordinator"
 )
 
 // TestDindRemappedUsers: on an engine that gives containers other users than the host's, only the sidecar has the host's. What it
-// writes into the checkout is read by the job and cleaned up by the next one; layers stay.
+// writes into the checkout is read by the job and cleaned up by the next one; layers stay. In between the engine reads its
+// configuration again, which the next sidecar shows.
 func TestDindRemappedUsers(t *testing.T) {
 	t.Parallel()
 	mirror := (&world{t: t, docker: engine(t)}).mirror()
@@ -22,9 +24,9 @@ func TestDindRemappedUsers(t *testing.T) {
 		t.Errorf("the doctor says %q and %q", f["namespaces"], f["privileged containers"])
 	}
 	w.startRunner()
-	for _, text := range []string{"starts with nothing; what it holds at the end stays", "Using cache"} {
-		w.shareCheckout("165536", text)
-	}
+	w.shareCheckout("165536", "starts with nothing; what it holds at the end stays")
+	n.reload(`{"insecure-registries": ["reloaded.lan:5000"]}`, func(info system.Info) bool { return info.RegistryConfig.IndexConfigs["reloaded.lan:5000"] != nil })
+	w.shareCheckout("165536", "Using cache", "registry reloaded.lan:5000\n")
 }
 
 // TestDindRootlessEngine: on an engine that runs without root itself a job has its sidecar, too. Its daemon can start containers
@@ -93,7 +95,7 @@ func filesToBuild(t *testing.T) map[string]string {
 func (w *world) shareCheckout(root string, texts ...string) {
 	w.t.Helper()
 	spec := withService(dockerJob("docker:latest", nil, whichDaemon, `echo "root is $(awk '{print $2; exit}' /proc/self/uid_map) on the host"`,
-		"ls reply.txt made 2>/dev/null || true",
+		"ls reply.txt made 2>/dev/null || true", `docker info --format '{{range $name, $of := .RegistryConfig.IndexConfigs}}{{println "registry" $name}}{{end}}'`,
 		"chmod 755 busybox", "docker build -t tiny .",
 		`docker run --rm -v "$CI_PROJECT_DIR:/w" tiny /busybox sh -c 'umask 077; cat /w/hello.txt; echo written in the sidecar >/w/reply.txt; chmod 644 /w/reply.txt; mkdir /w/made; echo deep >/w/made/secret'`,
 		"cat reply.txt"), "docker:dind")

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/client"
 )
 
@@ -144,15 +145,21 @@ func (n *nested) end(name string) (broken bool) {
 // liveRestore says whether containers go on without their engine from now on.
 func (n *nested) liveRestore(on bool) {
 	n.t.Helper()
-	n.outer("exec", n.container, "sh", "-c", fmt.Sprintf(`mkdir -p /etc/docker; echo '{"live-restore": %t}' >/etc/docker/daemon.json`, on))
+	n.reload(fmt.Sprintf(`{"live-restore": %t}`, on), func(info system.Info) bool { return info.LiveRestoreEnabled == on })
+}
+
+// reload has the engine read another daemon.json, which shows in what it says of itself.
+func (n *nested) reload(configuration string, shows func(system.Info) bool) {
+	n.t.Helper()
+	n.outer("exec", n.container, "sh", "-c", "mkdir -p /etc/docker; echo '"+configuration+"' >/etc/docker/daemon.json")
 	n.signal("HUP")
 	for late := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		res, err := n.docker.Info(n.t.Context(), client.InfoOptions{})
-		if err == nil && res.Info.LiveRestoreEnabled == on {
+		if err == nil && shows(res.Info) {
 			return
 		}
 		if time.Now().After(late) {
-			n.t.Fatalf("the nested engine does not set live-restore to %v: %v", on, err)
+			n.t.Fatalf("the nested engine does not take the configuration %s: %v", configuration, err)
 		}
 	}
 }
