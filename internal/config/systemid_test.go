@@ -55,6 +55,37 @@ func TestSystemIDIsMadeAndKept(t *testing.T) {
 	}
 }
 
+// TestSystemIDOfManyAtOnce: whoever comes first makes it for all, on an empty directory as on a copied disk.
+func TestSystemIDOfManyAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, hardware := range map[string]string{"new": "", "copied": "proc/cpuinfo 1"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "new")
+			if hardware != "" {
+				if id, warning := systemID(dir, hardware); id == "" || warning != nil {
+					t.Fatal(id, warning)
+				}
+			}
+			ids := make(chan string)
+			for range 20 {
+				go func() {
+					id, _ := systemID(dir, "proc/cpuinfo 2")
+					ids <- id
+				}()
+			}
+			seen := map[string]bool{}
+			for range 20 {
+				seen[<-ids] = true
+			}
+			kept, err := os.ReadFile(filepath.Join(dir, ".runner_system_id"))
+			if len(seen) != 1 || !seen[string(kept)] || err != nil {
+				t.Errorf("ids %v, kept is %s, %v", seen, kept, err)
+			}
+		})
+	}
+}
+
 func TestSystemIDWithoutAPlace(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")

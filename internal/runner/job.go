@@ -42,7 +42,8 @@ type account struct {
 // life is one job at work.
 type life struct {
 	account
-	slot *slot
+	slot   *slot
+	leaves bool // it goes on without this process
 }
 
 func newLife(r *Runner, e *entry, job *jobapi.Job, s *slot) *life {
@@ -54,7 +55,7 @@ func newLife(r *Runner, e *entry, job *jobapi.Job, s *slot) *life {
 // enter counts the job as one that runs, until free.
 func enter(l *account) {
 	facts := factsOf(l.job)
-	facts.AlreadyRunning = l.spent()
+	facts.TakenOver, facts.AlreadyRunning = l.record.Running != nil, l.spent()
 	l.status, l.reason = l.entry.status.Begin(facts), jobapi.ReasonRunnerSystemFailure
 	l.rations.runs(1)
 }
@@ -123,10 +124,12 @@ func (l *life) lead(poll, stay, jobs context.Context) {
 	}
 }
 
-// free gives the job's slot back.
+// free gives the job's slot back. A job that is left has not ended.
 func (l *life) free() {
 	l.slot.free()
-	l.status.End(l.reason)
+	if !l.leaves {
+		l.status.End(l.reason)
+	}
 	l.rations.runs(-1)
 }
 

@@ -56,6 +56,7 @@ func (l *life) handOver(jobs context.Context, run *executor.Job) {
 		left.end(jobs)
 		return
 	}
+	l.leaves = true
 	l.log.Info("the job goes on without this process")
 	l.leaving.Lock()
 	defer l.leaving.Unlock()
@@ -64,6 +65,9 @@ func (l *life) handOver(jobs context.Context, run *executor.Job) {
 
 // end ends a job that was to go on without this process.
 func (l leftJob) end(jobs context.Context) {
+	if l.leaves {
+		defer func() { l.status.End(l.reason) }()
+	}
 	l.change(journal.Change{Ended: true})
 	t, err := trace.Resume(l.traceOptions())
 	if err != nil {

@@ -14,7 +14,8 @@ type Facts struct {
 	ProjectJobs    string        // how many jobs of its project run on instance runners, as GitLab words it
 	QueueSize      int           // of the runner's queue in GitLab; 0: unknown
 	QueueDepth     int
-	AlreadyRunning time.Duration // before this process took it over
+	TakenOver      bool          // from another process, which has counted it as taken
+	AlreadyRunning time.Duration // before that
 }
 
 // Job is a job that runs. Call End once.
@@ -32,7 +33,9 @@ type Job struct {
 func (r *Runner) Begin(f Facts) *Job {
 	now := time.Now()
 	j := &Job{Facts: f, runner: r, begun: now.Add(-f.AlreadyRunning), stage: "prepare_executor", since: now}
-	r.board.metrics.received(r, f)
+	if !f.TakenOver {
+		r.board.metrics.received(r, f)
+	}
 	r.board.mu.Lock()
 	defer r.board.mu.Unlock()
 	r.board.jobs = append(r.board.jobs, j)
