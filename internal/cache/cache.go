@@ -7,28 +7,26 @@
 package cache
 
 import (
-	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
-	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
+	"github.com/minio/minio-go/v7/pkg/signer"
 
 	"lced-runner/internal/config"
 )
 
 // Store is a bucket of an S3-compatible server.
 type Store struct {
-	client     *minio.Client
-	bucket     string
+	keys       *config.CacheS3
+	base       *url.URL // of the bucket
+	region     string
 	encryption map[string]string // headers of an upload
 }
-
-// awsAddress is the server where the configuration names none.
-const awsAddress = "s3.amazonaws.com"
 
 // New prepares the store of a configuration; nil when it asks for none. The error says what is wrong with the configuration.
 func New(c *config.CacheStore) (*Store, error) {
@@ -38,36 +36,15 @@ func New(c *config.CacheStore) (*Store, error) {
 	if why := c.Unusable(); why != "" {
 		return nil, fmt.Errorf("distributed cache: %s", why)
 	}
-	s3 := &c.S3
-	address, region, lookup := s3.ServerAddress, s3.BucketLocation, minio.BucketLookupAuto
-	if address == "" {
-		address = awsAddress
-	}
-	if region == "" {
-		region = "us-east-1" // without one the server would have to be asked
-	}
-	if s3.PathStyle != nil {
-		lookup = minio.BucketLookupDNS
-		if *s3.PathStyle {
-			lookup = minio.BucketLookupPath
-		}
-	}
-	client, err := minio.New(address, &minio.Options{
-		Creds:  credentials.NewStaticV4(s3.AccessKey, s3.SecretKey.Reveal(), s3.SessionToken.Reveal()),
-		Secure: !s3.Insecure, Region: region, BucketLookup: lookup,
-	})
+	base, region, err := bucketURL(&c.S3)
 	if err != nil {
-		return nil, fmt.Errorf("distributed cache: use ServerAddress %q: %w", address, err)
+		return nil, fmt.Errorf("distributed cache: %w", err)
 	}
-	client.SetS3EnableDualstack(s3.DualStack)
-	if s3.Accelerate {
-		client.SetS3TransferAccelerate("s3-accelerate.amazonaws.com")
-	}
-	encryption, err := encryptionHeaders(s3)
+	encryption, err := encryptionHeaders(&c.S3)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{client: client, bucket: s3.BucketName, encryption: encryption}, nil
+	return &Store{keys: &c.S3, base: base, region: region, encryption: encryption}, nil
 }
 
 // encryptionHeaders are AWS's names for ServerSideEncryption (config contract 5).
@@ -97,27 +74,41 @@ func encryptionHeaders(s3 *config.CacheS3) (map[string]string, error) {
 const longest = 7 * 24 * time.Hour
 
 // Download signs a request for an object.
-func (s *Store) Download(ctx context.Context, object string, valid time.Duration) (string, error) {
-	u, err := s.client.PresignedGetObject(ctx, s.bucket, object, min(valid, longest), nil)
+func (s *Store) Download(object string, valid time.Duration) (string, error) {
+	signed, err := s.sign(http.MethodGet, object, valid, nil)
 	if err != nil {
 		return "", fmt.Errorf("distributed cache: sign the download of %s: %w", object, err)
 	}
-	return u.String(), nil
+	return signed, nil
 }
 
 // Upload signs the upload of an object, whose key people know as key, and returns the headers that the request must have.
-func (s *Store) Upload(ctx context.Context, object, key string, valid time.Duration) (string, map[string]string, error) {
+func (s *Store) Upload(object, key string, valid time.Duration) (string, map[string]string, error) {
 	headers := map[string]string{"X-Amz-Meta-Cachekey": url.PathEscape(key)} // a header holds no other letters than ASCII's
-	for name, value := range s.encryption {
-		headers[name] = value
-	}
-	signed := http.Header{}
-	for name, value := range headers {
-		signed.Set(name, value)
-	}
-	u, err := s.client.PresignHeader(ctx, http.MethodPut, s.bucket, object, min(valid, longest), nil, signed)
+	maps.Copy(headers, s.encryption)
+	signed, err := s.sign(http.MethodPut, object, valid, headers)
 	if err != nil {
 		return "", nil, fmt.Errorf("distributed cache: sign the upload of %s: %w", object, err)
 	}
-	return u.String(), headers, nil
+	return signed, headers, nil
+}
+
+// sign returns the signed address of a request for an object that has these headers, and perhaps others.
+func (s *Store) sign(method, object string, valid time.Duration, headers map[string]string) (string, error) {
+	if err := s3utils.CheckValidObjectName(object); err != nil {
+		return "", err
+	}
+	req, err := http.NewRequest(method, s.base.String()+s3utils.EncodePath(object), nil)
+	if err != nil {
+		return "", err
+	}
+	for name, value := range headers {
+		req.Header.Set(name, value)
+	}
+	presign := signer.PreSignV4
+	if s3utils.IsAmazonOutpostsEndpoint(*s.base) {
+		presign = signer.PreSignV4Outposts
+	}
+	seconds := int64(min(valid, longest) / time.Second)
+	return presign(*req, s.keys.AccessKey, s.keys.SecretKey.Reveal(), s.keys.SessionToken.Reveal(), s.region, seconds).URL.String(), nil
 }

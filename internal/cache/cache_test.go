@@ -45,15 +45,37 @@ func TestSignedURLs(t *testing.T) {
 			func(c *config.CacheS3) { c.ServerAddress, c.Insecure, c.PathStyle = "", false, &yes },
 			"https://s3.us-east-1.amazonaws.com/caches/project/1/key", "us-east-1",
 		},
+		"AWS in China, by IPv6 too": {
+			func(c *config.CacheS3) {
+				c.ServerAddress, c.Insecure, c.BucketLocation, c.DualStack = "", false, "cn-north-1", true
+			},
+			"https://caches.s3.dualstack.cn-north-1.amazonaws.com.cn/project/1/key", "cn-north-1",
+		},
+		"the region that the server's name has": {
+			func(c *config.CacheS3) { c.ServerAddress, c.Insecure = "s3.eu-west-1.amazonaws.com", false },
+			"https://caches.s3.eu-west-1.amazonaws.com/project/1/key", "eu-west-1",
+		},
+		"accelerated": {
+			func(c *config.CacheS3) { c.ServerAddress, c.Insecure, c.Accelerate = "", false, true },
+			"https://caches.s3-accelerate.amazonaws.com/project/1/key", "us-east-1",
+		},
+		"a bucket that no certificate covers": {
+			func(c *config.CacheS3) { c.ServerAddress, c.Insecure, c.BucketName = "", false, "my.caches" },
+			"https://s3.us-east-1.amazonaws.com/my.caches/project/1/key", "us-east-1",
+		},
+		"the port that the scheme has anyway": {
+			func(c *config.CacheS3) { c.ServerAddress = "http://[fd00::1]:80/" },
+			"http://[fd00::1]/caches/project/1/key", "us-east-1",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := store(t, test.change)
-			get, err := s.Download(t.Context(), "project/1/key", time.Hour)
+			get, err := s.Download("project/1/key", time.Hour)
 			if err != nil {
 				t.Fatal(err)
 			}
-			put, _, err := s.Upload(t.Context(), "project/1/key", "key", 30*24*time.Hour)
+			put, _, err := s.Upload("project/1/key", "key", 30*24*time.Hour)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +111,7 @@ func TestHeadersOfAnUploadAreSigned(t *testing.T) {
 		t.Run(encryption, func(t *testing.T) {
 			t.Parallel()
 			s := store(t, func(c *config.CacheS3) { c.ServerSideEncryption, c.EncryptionKeyID = encryption, "k1" })
-			signed, headers, err := s.Upload(t.Context(), "project/1/key", "grüße/main", time.Hour)
+			signed, headers, err := s.Upload("project/1/key", "grüße/main", time.Hour)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,11 +130,14 @@ func TestHeadersOfAnUploadAreSigned(t *testing.T) {
 
 func TestConfigurationsThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
-	good := config.CacheStore{Type: "s3", S3: config.CacheS3{AccessKey: "a", SecretKey: "b", BucketName: "c"}}
+	good := config.CacheStore{Type: "s3", S3: config.CacheS3{AccessKey: "a", SecretKey: "b", BucketName: "caches"}}
 	for name, change := range map[string]func(*config.CacheStore){
 		"gcs": func(c *config.CacheStore) { c.Type = "gcs" }, "no keys": func(c *config.CacheStore) { c.S3.SecretKey = "" },
 		"iam": func(c *config.CacheStore) { c.S3.AuthenticationType = "iam" }, "no bucket": func(c *config.CacheStore) { c.S3.BucketName = "" },
-		"encryption": func(c *config.CacheStore) { c.S3.ServerSideEncryption = "rot13" }, "address": func(c *config.CacheStore) { c.S3.ServerAddress = "http://x/y" },
+		"encryption": func(c *config.CacheStore) { c.S3.ServerSideEncryption = "rot13" }, "path": func(c *config.CacheStore) { c.S3.ServerAddress = "http://x/y" },
+		"scheme": func(c *config.CacheStore) { c.S3.ServerAddress = "http://x" }, "host": func(c *config.CacheStore) { c.S3.ServerAddress = "a b" },
+		"query": func(c *config.CacheStore) { c.S3.ServerAddress = "x?y" }, "bucket": func(c *config.CacheStore) { c.S3.BucketName = "a/b" },
+		"accelerated dots": func(c *config.CacheStore) { c.S3.BucketName, c.S3.Accelerate = "my.caches", true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

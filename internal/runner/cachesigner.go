@@ -1,22 +1,20 @@
 package runner
 
 import (
-	"context"
-
 	"lced-runner/internal/cache"
 	"lced-runner/internal/plan"
 )
 
 // signer lets the plan of the job sign requests to the runner's distributed cache; nil when there is none.
-func (l *life) signer(ctx context.Context) *plan.CacheSigner {
+func (l *life) signer() *plan.CacheSigner {
 	store, valid := l.entry.cache, plan.Timeout(l.job)
 	if store == nil {
 		return nil
 	}
 	return &plan.CacheSigner{
-		Download: func(object string) (string, error) { return store.Download(ctx, object, valid) },
+		Download: func(object string) (string, error) { return store.Download(object, valid) },
 		Upload: func(object, key string) (string, map[string]string, error) {
-			return store.Upload(ctx, object, key, valid)
+			return store.Upload(object, key, valid)
 		},
 	}
 }

@@ -204,7 +204,7 @@ func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
 		Job: l.job, Runner: e.config, SystemID: l.SystemID, RunnerHost: l.Host, Slot: l.slot.number, ProjectSlot: l.slot.inside,
 		Started: l.record.Received, Random: random(), OwnImage: own, Facts: *facts, Version: l.Version, Revision: l.Revision,
 		DockerAuth: logins, JobAuth: ofJob, ServerCA: plan.ServerCA(e.ca, l.job), ClientCert: e.cert, ClientKey: e.key, Certificates: dind.CertificateFiles,
-		Cache: l.signer(ctx), Images: map[string]executor.ImageConfig{},
+		Cache: l.signer(), Images: map[string]executor.ImageConfig{},
 	}
 	for {
 		compiled, err := plan.Compile(l.input)
