@@ -9,6 +9,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/local/go/bin
+limit=$((16 * 1000 * 1000)) # bytes of a binary
 fail() {
     printf '%s\n' "$*" >&2
     exit 1
@@ -20,6 +21,9 @@ binary() {
     CGO_ENABLED=0 GOOS=linux GOARCH=$1 GOARM=7 go build -trimpath -buildvcs=false \
         -ldflags "-s -w -X main.version=${VERSION:-dev} -X main.revision=${REVISION:-unknown}" \
         -o "bin/linux-$1/lced-runner" ./cmd/lced-runner
+    local size
+    size=$(stat -c %s "bin/linux-$1/lced-runner")
+    [ "$size" -lt $limit ] || fail "bin/linux-$1/lced-runner has $size bytes: what came into it? A board shall not need $limit"
 }
 
 # builder: a docker client that can build for other architectures.

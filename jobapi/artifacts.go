@@ -224,12 +224,8 @@ func (e *bodyError) Unwrap() error { return e.error }
 
 // streamed makes one exchange whose body is written by write while it is sent. It ends early where the server answers before it
 // has the whole body.
-func streamed(write func(io.Writer) error, setBody func(any) error, exchange func() (answer, error)) (answer, error) {
+func streamed(write func(io.Writer) error, exchange func(body io.Reader) (answer, error)) (answer, error) {
 	source, end := io.Pipe()
-	// The reader's Close is hidden: it would be called before the body is sent.
-	if err := setBody(func() (io.Reader, error) { return struct{ io.Reader }{source}, nil }); err != nil {
-		return answer{}, fmt.Errorf("set the body: %w", err)
-	}
 	body := &watched{to: end}
 	written := make(chan error, 1)
 	go func() {
@@ -237,7 +233,7 @@ func streamed(write func(io.Writer) error, setBody func(any) error, exchange fun
 		end.CloseWithError(err)
 		written <- err
 	}()
-	a, err := exchange()
+	a, err := exchange(source)
 	source.CloseWithError(errors.New("the server has answered"))
 	if failed := <-written; err != nil && failed != nil && !body.cut {
 		return a, &bodyError{failed}

@@ -6,7 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,8 +16,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
 )
 
 // Options are what New needs. URL is required, and Token for every call that is not about one job.
@@ -44,7 +42,9 @@ type Options struct {
 // Client talks to one GitLab with one runner token. It is safe for concurrent use.
 type Client struct {
 	observe  func(Exchange)
-	gitlab   *gitlab.Client
+	http     *http.Client
+	base     *url.URL // of the job API
+	agent    string
 	token    Secret
 	systemID string
 	info     Info
@@ -77,49 +77,40 @@ func newClient(o Options, dial dialFunc) (*Client, error) {
 	}
 	info := o.Info
 	agent := fmt.Sprintf("%s %s (%s; %s/%s)", info.Name, info.Version, info.Revision, info.Platform, info.Architecture)
-	client, err := gitlab.NewAuthSourceClient(gitlab.Unauthenticated{}, // the job API has headers of its own
-		gitlab.WithBaseURL(base),
-		gitlab.WithHTTPClient(&http.Client{Transport: transport, Timeout: cmp.Or(o.Timeout, time.Hour), CheckRedirect: keepRedirect}),
-		gitlab.WithUserAgent(cmp.Or(o.UserAgent, agent)),
-		gitlab.WithURLWarningLogger(logger),
-		gitlab.WithoutRetries(), // retry.go decides
-		gitlab.WithCustomLimiter(unlimited{}),
-	)
-	if err != nil {
-		return nil, &ConfigError{fmt.Errorf("use gitlab at %s: %w", base, err)}
-	}
+	client := &http.Client{Transport: transport, Timeout: cmp.Or(o.Timeout, time.Hour), CheckRedirect: keepRedirect}
 	observe := o.Observe
 	if observe == nil {
 		observe = func(Exchange) {}
 	}
-	return &Client{observe: observe, gitlab: client, token: o.Token, systemID: o.SystemID, info: info, logger: logger}, nil
+	return &Client{
+		observe: observe, http: client, base: base.JoinPath("api/v4/"), agent: cmp.Or(o.UserAgent, agent),
+		token: o.Token, systemID: o.SystemID, info: info, logger: logger,
+	}, nil
 }
 
-// baseURL cleans the configured address: trailing slashes and the legacy suffix /ci are dropped, other paths stay.
-func baseURL(configured string) (string, error) {
+// baseURL cleans the configured address: trailing slashes, the legacy suffix /ci and the API's own path are dropped, other paths stay.
+func baseURL(configured string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(configured))
 	if err != nil {
-		return "", fmt.Errorf("parse url: %w", err)
+		return nil, fmt.Errorf("parse url: %w", err)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", fmt.Errorf("url %q must look like https://gitlab.example.com", u.Redacted())
+		return nil, fmt.Errorf("url %q must look like https://gitlab.example.com", u.Redacted())
 	}
 	u.RawQuery, u.Fragment, u.RawPath = "", "", ""
-	u.Path = strings.TrimRight(strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/ci"), "/")
-	return u.String(), nil
+	u.Path = strings.TrimRight(u.Path, "/")
+	for _, suffix := range []string{"/ci", "/api/v4"} {
+		u.Path = strings.TrimRight(strings.TrimSuffix(u.Path, suffix), "/")
+	}
+	return u, nil
 }
 
 // keepRedirect hands a redirect to the caller: following it would turn a POST into a GET, and send tokens along.
 func keepRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// unlimited replaces client-go's limiter, which would delay the traces of all jobs by the limit of any one answer.
-type unlimited struct{}
-
-func (unlimited) Wait(context.Context) error { return nil }
-
 // call is one request to the job API.
 type call struct {
-	method, path string
+	method, path string // of plain letters, below api/v4
 	query        string
 	headers      map[string]string
 	to           *url.URL              // where to, instead of path and query
@@ -153,47 +144,67 @@ func (c *Client) send(ctx context.Context, r call) (answer, error) {
 
 // attempt makes a call once. Statuses are no errors here.
 func (c *Client) attempt(ctx context.Context, r call) (answer, error) {
-	options := []gitlab.RequestOptionFunc{
-		gitlab.WithContext(ctx), gitlab.WithHeaders(r.headers), gitlab.WithHeader("X-Request-Id", requestID()),
-	}
-	req, err := c.gitlab.NewRequest(r.method, r.path, r.json, options)
-	if err != nil {
-		return answer{}, fmt.Errorf("make the request: %w", err)
-	}
-	req.URL.RawQuery = r.query
-	if r.to != nil {
-		req.URL, req.Host = r.to, r.to.Host
-	}
-	exchange := func() (answer, error) {
-		var body bytes.Buffer
-		var into io.Writer = &body
-		if r.sink != nil {
-			into = r.sink
+	exchange := func(body io.Reader) (answer, error) {
+		req, err := r.request(ctx, c.base, body)
+		if err != nil {
+			return answer{}, fmt.Errorf("make the request: %w", err)
 		}
-		resp, err := c.gitlab.Do(req, into)
-		if resp == nil {
+		req.Header.Set("User-Agent", c.agent)
+		resp, err := c.http.Do(req)
+		if err != nil {
 			return answer{}, explainClock(err, time.Now())
 		}
-		a := answer{status: resp.StatusCode, header: resp.Header, body: body.Bytes(), from: resp.Request.URL, requestID: resp.Request.Header.Get("X-Request-Id"), tls: resp.TLS}
-		if refused, ok := errors.AsType[*gitlab.ErrorResponse](err); ok {
-			a.body = refused.Body
-			return a, nil
-		}
-		if err != nil && !errors.Is(err, gitlab.ErrNotFound) {
-			return a, fmt.Errorf("read the answer: %w", err)
-		}
-		return a, nil
+		defer resp.Body.Close()
+		return r.read(resp)
 	}
-	switch {
-	case r.raw != nil:
-		err = req.SetBody(r.raw)
-	case r.stream != nil:
-		return streamed(r.stream, req.SetBody, exchange)
+	if r.stream != nil {
+		return streamed(r.stream, exchange)
+	}
+	body := r.raw
+	if r.json != nil {
+		var err error
+		if body, err = json.Marshal(r.json); err != nil {
+			return answer{}, fmt.Errorf("make the request: %w", err)
+		}
+	}
+	return exchange(bytes.NewReader(body))
+}
+
+// request is the call as HTTP has it, to the job API below base.
+func (r call) request(ctx context.Context, base *url.URL, body io.Reader) (*http.Request, error) {
+	to := r.to
+	if to == nil {
+		to = base.JoinPath(r.path)
+		to.RawQuery = r.query
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, to.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	if r.json != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("X-Request-Id", requestID())
+	for name, value := range r.headers {
+		req.Header.Set(name, value)
+	}
+	return req, nil
+}
+
+// read reads an answer to its end. What was received until an error is returned with it.
+func (r call) read(resp *http.Response) (a answer, err error) {
+	sent := resp.Request
+	a = answer{status: resp.StatusCode, header: resp.Header, from: sent.URL, requestID: sent.Header.Get("X-Request-Id"), tls: resp.TLS}
+	if r.sink != nil && a.status == http.StatusOK {
+		_, err = io.Copy(r.sink, resp.Body)
+	} else {
+		a.body, err = io.ReadAll(resp.Body)
 	}
 	if err != nil {
-		return answer{}, fmt.Errorf("set the body: %w", err)
+		return a, fmt.Errorf("read the answer: %w", err)
 	}
-	return exchange()
+	return a, nil
 }
 
 // requestID returns a random id for the server's logs, of a UUID's length without its dashes.

@@ -2,7 +2,6 @@ package jobapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -96,13 +95,9 @@ func (c *Client) UnregisterManager(ctx context.Context) error {
 	return nil
 }
 
-// deletion sends its body as JSON, which client-go would put into the query of a DELETE, where proxies log it.
+// deletion sends a body, too: in the query of a DELETE proxies would log the token.
 func deletion(token Secret, path string, body any) call {
-	raw, _ := json.Marshal(body) // of strings
-	return call{
-		method: http.MethodDelete, path: path, raw: raw,
-		headers: map[string]string{"RUNNER-TOKEN": token.Reveal(), "Content-Type": "application/json"},
-	}
+	return call{method: http.MethodDelete, path: path, json: body, headers: map[string]string{"RUNNER-TOKEN": token.Reveal()}}
 }
 
 // ResetToken asks for another authentication token in place of the client's own, which ends at once: keep the new one before

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Phase is what the process as a whole does, in gitlab-runner's words.
@@ -31,9 +29,8 @@ type Options struct {
 // Board holds what is known of the running runner. It is safe for concurrent use.
 type Board struct {
 	Options
-	begun    time.Time
-	metrics  *metrics
-	registry *prometheus.Registry
+	begun   time.Time
+	metrics *metrics
 
 	mu         sync.Mutex
 	phase      Phase
@@ -47,11 +44,7 @@ type Board struct {
 
 // New makes a board without runners.
 func New(o Options) *Board {
-	b := &Board{Options: o, begun: time.Now(), phase: Starting, all: map[Identity]*Runner{}}
-	b.registry = prometheus.NewRegistry()
-	b.metrics = newMetrics(b.registry, o)
-	b.registry.MustRegister(gauges{b})
-	return b
+	return &Board{Options: o, begun: time.Now(), phase: Starting, all: map[Identity]*Runner{}, metrics: newMetrics(o)}
 }
 
 // Enter says that the process has come to a phase.
@@ -95,15 +88,12 @@ func (b *Board) Saved(err error) {
 
 // EngineDisk says where to look up how many bytes are free on the disk of an engine, negative if that cannot be told.
 func (b *Board) EngineDisk(engine string, free func() int64) {
-	_ = b.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{ // the first of an engine stays
-		Name: "lced_engine_disk_free_bytes", ConstLabels: prometheus.Labels{"engine": engine},
-		Help: "What is free on the disk of a Docker engine of this machine; -1 if it cannot be told.",
-	}, func() float64 { return float64(free()) }))
+	b.metrics.engineDisk.lookedUp(func() float64 { return float64(free()) }, engine) // the first of an engine stays
 }
 
 // Removed says that n things of a kind (image, volume, orphan) were removed from an engine.
 func (b *Board) Removed(engine, kind string, n int) {
-	b.metrics.removed.WithLabelValues(engine, kind).Add(float64(n))
+	b.metrics.removed.counter(engine, kind).Add(n)
 }
 
 // remove forgets a job that has ended.

@@ -1,54 +1,10 @@
 package status
 
-import (
-	"strings"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
-
 // gauges are what is looked up when metrics are asked for.
 type gauges struct{ board *Board }
 
-// Describe implements prometheus.Collector: without descriptions the registry checks each collection instead.
-func (gauges) Describe(chan<- *prometheus.Desc) {}
-
-// series are values by name and labels. Two tables of the configuration may have the same labels; their values add up.
-type series map[string]*sample
-
-type sample struct {
-	kind          prometheus.ValueType
-	name, help    string
-	names, values []string
-	value         float64
-}
-
-func (s series) add(kind prometheus.ValueType, name, help string, value float64, labels ...string) {
-	key := name + "\xff" + strings.Join(labels, "\xff")
-	if s[key] == nil {
-		one := &sample{kind: kind, name: name, help: help}
-		for i := 0; i < len(labels); i += 2 {
-			one.names, one.values = append(one.names, labels[i]), append(one.values, labels[i+1])
-		}
-		s[key] = one
-	}
-	s[key].value += value
-}
-
-func (s series) gauge(name, help string, value float64, labels ...string) {
-	s.add(prometheus.GaugeValue, name, help, value, labels...)
-}
-
-// Collect implements prometheus.Collector.
-func (g gauges) Collect(out chan<- prometheus.Metric) {
-	all := series{}
-	g.look(all)
-	for _, one := range all {
-		out <- prometheus.MustNewConstMetric(prometheus.NewDesc(one.name, one.help, one.names, nil), one.kind, one.value, one.values...)
-	}
-}
-
-func (g gauges) look(all series) {
-	b := g.board
+func (g gauges) look() series {
+	all, b := series{}, g.board
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	gauge := all.gauge
@@ -62,7 +18,7 @@ func (g gauges) look(all series) {
 		warnings, errors = b.LogLines()
 	}
 	for level, n := range map[string]uint64{"panic": 0, "fatal": 0, "error": errors, "warning": warnings} {
-		all.add(prometheus.CounterValue, "gitlab_runner_errors_total", "Lines of the operator's log.", float64(n), "level", level)
+		all.add("counter", "gitlab_runner_errors_total", "Lines of the operator's log.", float64(n), "level", level)
 	}
 	for _, r := range b.runners {
 		g.runner(gauge, r)
@@ -72,6 +28,8 @@ func (g gauges) look(all series) {
 		gauge("lced_spool_bytes", "Size of the job logs on this disk.", float64(disk.SpoolBytes))
 		gauge("lced_disk_free_bytes", "What is free on the disk of the state directory.", float64(disk.FreeBytes))
 	}
+	all.process()
+	return all
 }
 
 func (g gauges) runner(gauge func(name, help string, value float64, labels ...string), r *Runner) {

@@ -54,21 +54,21 @@ func (j *Job) Stage(section string) {
 func (j *Job) Measure(stage string) (over func()) {
 	begun := time.Now()
 	return func() {
-		j.runner.board.metrics.stages.WithLabelValues(append(j.runner.labels(), stage)...).Observe(time.Since(begun).Seconds())
+		j.runner.board.metrics.stages.histogram(append(j.runner.labels(), stage)...).Update(time.Since(begun).Seconds())
 	}
 }
 
 // Interpolated says into how many texts of the job its inputs were put.
-func (j *Job) Interpolated(texts int) { j.runner.board.metrics.inputs.Add(float64(texts)) }
+func (j *Job) Interpolated(texts int) { j.runner.board.metrics.inputs.Add(texts) }
 
 // InputsFailed says that the inputs could not be put in, and why: parse or evaluation.
 func (j *Job) InputsFailed(kind string) {
-	j.runner.board.metrics.inputFailures.WithLabelValues(kind).Inc()
+	j.runner.board.metrics.inputFailures.counter(kind).Inc()
 }
 
 // Started says how long the phases of the start-up took, which overlap.
 func (j *Job) Started(phase string, took time.Duration) {
-	j.runner.board.metrics.startup.WithLabelValues(phase).Observe(took.Seconds())
+	j.runner.board.metrics.startup.histogram(phase).Update(took.Seconds())
 }
 
 // End says how the job ended: reason is GitLab's failure_reason, empty for a success.

@@ -4,11 +4,33 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
+
+// read is what Prometheus understands of what is served.
+func read(t *testing.T, b *Board) map[string]*dto.MetricFamily {
+	t.Helper()
+	_, text := get(t, b, nil, "/metrics")
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	for name, f := range families {
+		if f.GetHelp() == "" || f.GetType() == dto.MetricType_UNTYPED {
+			t.Errorf("%s is of type %s, and its help is %q", name, f.GetType(), f.GetHelp())
+		}
+	}
+	return families
+}
 
 // TestNames compares the whole of what is served under gitlab-runner's names with what its dashboards count on: names,
 // types, labels, and the bounds of buckets. Neither may have anything that the other lacks.
@@ -58,12 +80,8 @@ func TestNames(t *testing.T) {
 	free.Pauses(errors.New("no"), true, time.Hour)
 	j.Measure("step_script")()
 	j.End("script_failure")
-	families, err := b.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
 	got := map[string]string{}
-	for _, f := range families {
+	for _, f := range read(t, b) {
 		name, is := strings.CutPrefix(f.GetName(), "gitlab_runner_")
 		if !is {
 			continue
@@ -74,8 +92,11 @@ func TestNames(t *testing.T) {
 			for _, l := range m.GetLabel() {
 				parts = append(parts, l.GetName())
 			}
+			slices.Sort(parts[1:])
 			for _, b := range m.GetHistogram().GetBucket() {
-				parts = append(parts, fmt.Sprint(b.GetUpperBound()))
+				if bound := b.GetUpperBound(); !math.IsInf(bound, 1) {
+					parts = append(parts, fmt.Sprint(bound))
+				}
 			}
 			shapes[strings.Join(parts, " ")] = true
 		}
@@ -89,6 +110,23 @@ func TestNames(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(got)) {
 		if want[name] == "" {
 			t.Errorf("gitlab_runner_%s is none of gitlab-runner's", name)
+		}
+	}
+}
+
+// TestLabelsMayBeAnything: a runner's name is the user's, and one that Prometheus cannot read would cost all metrics.
+func TestLabelsMayBeAnything(t *testing.T) {
+	t.Parallel()
+	b := New(Options{})
+	r := b.Runner(Identity{Name: "a\"b\\c\nd,e=\"f\"} \xff1"}, Limits{}, "")
+	b.Configured(1, []*Runner{r})
+	r.Waits()
+	for _, family := range []string{"gitlab_runner_worker_feeds_total", "gitlab_runner_limit"} {
+		series := read(t, b)[family].GetMetric()
+		if len(series) != 1 || len(series[0].GetLabel()) != 3 || !slices.ContainsFunc(series[0].GetLabel(), func(l *dto.LabelPair) bool {
+			return l.GetName() == "runner_name" && l.GetValue() == "a\"b\\c\nd,e=\"f\"} \uFFFD1"
+		}) {
+			t.Errorf("%s: %v", family, series)
 		}
 	}
 }

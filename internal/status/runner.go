@@ -72,7 +72,7 @@ func (r *Runner) now(d doing, change func()) {
 
 // Waits says that the runner waits for a slot.
 func (r *Runner) Waits() {
-	r.board.metrics.feeds.WithLabelValues(r.labels()...).Inc()
+	r.board.metrics.feeds.counter(r.labels()...).Inc()
 	r.now(waiting, nil)
 }
 
@@ -96,9 +96,9 @@ func (r *Runner) Answered() {
 
 // Pauses says that a request failed, and when the next one comes. refused tells that GitLab does not know the runner any more.
 func (r *Runner) Pauses(err error, refused bool, pause time.Duration) {
-	r.board.metrics.feedFailures.WithLabelValues(r.labels()...).Inc()
+	r.board.metrics.feedFailures.counter(r.labels()...).Inc()
 	if refused {
-		r.board.metrics.refusals.WithLabelValues(r.labels()...).Inc()
+		r.board.metrics.refusals.counter(r.labels()...).Inc()
 	}
 	r.now(pausing, func() { r.problem, r.until = err.Error(), time.Now().Add(pause) })
 }
@@ -119,9 +119,9 @@ func (r *Runner) Called(c Call) {
 		class = status[:1] + "xx"
 	}
 	m, method := r.board.metrics, strings.ToLower(c.Method)
-	m.calls.WithLabelValues(r.ShortToken, r.board.SystemID, c.Endpoint, status, method).Inc()
-	m.callSeconds.WithLabelValues(r.ShortToken, r.board.SystemID, c.Endpoint, class, method).Observe(c.Took.Seconds())
-	m.attempts.WithLabelValues(c.Endpoint, method).Inc()
+	m.calls.counter(r.ShortToken, r.board.SystemID, c.Endpoint, status, method).Inc()
+	m.callSeconds.histogram(r.ShortToken, r.board.SystemID, c.Endpoint, class, method).Update(c.Took.Seconds())
+	m.attempts.counter(c.Endpoint, method).Inc()
 }
 
 // labels are the values of runner, runner_name and system_id.

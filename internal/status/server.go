@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // handler answers for the board. Profiles are for the socket only, which is its owner's: they cost time, and show memory.
@@ -19,7 +17,7 @@ func handler(b *Board, keeper Keeper, profiles bool) http.Handler {
 	mux := http.NewServeMux()
 	report := func(r *http.Request) Report { return b.Report(r.Context(), nil) }
 	whole := func(r *http.Request) Report { return b.Report(r.Context(), keeper) }
-	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, ErrorHandling: promhttp.ContinueOnError}))
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { b.metrics.expose(w, gauges{b}.look()) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")

@@ -82,7 +82,7 @@ func TestMetrics(t *testing.T) {
 		`lced_job_startup_seconds_count{phase="image"} 1`, "lced_journal_entries 0\n", "lced_disk_free_bytes ",
 		`lced_engine_disk_free_bytes{engine="unix:///var/run/docker.sock"} 3`, `lced_engine_disk_free_bytes{engine="tcp://board:2376"} -1`,
 		`lced_janitor_removed_total{engine="unix:///var/run/docker.sock",kind="image"} 5`,
-		"go_goroutines ", "process_resident_memory_bytes ",
+		"go_goroutines ", "go_threads ", "go_gc_gogc_percent 100\n", "process_resident_memory_bytes ", "process_open_fds ", "process_network_receive_bytes_total ",
 	)
 	asked()
 	j.End("script_failure")
