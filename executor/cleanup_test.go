@@ -15,7 +15,7 @@ import (
 // for a job that is left to another process and on an engine that hangs. It is begun once.
 func TestCleanUp(t *testing.T) {
 	t.Parallel()
-	cleaned := []string{"POST /containers/helper/exec", "POST /containers/helper/kill"}
+	cleaned := []string{"POST /containers/helper/start", "POST /containers/helper/exec", "POST /containers/helper/kill"}
 	errFailed := errors.New("the job failed to start")
 	for name, tt := range map[string]struct {
 		cause  error // of the end of the job
@@ -26,8 +26,8 @@ func TestCleanUp(t *testing.T) {
 		"job that took too long":          {cause: errors.New("timeout"), want: cleaned},
 		"job that failed to start":        {failed: errFailed, want: cleaned},
 		"job that is left":                {cause: ErrLeft},
-		"engine that hangs":               {cause: &EngineError{Err: errHung}, want: cleaned[1:]},
-		"job that has cleaned up already": {next: 3, want: cleaned[1:]},
+		"engine that hangs":               {cause: &EngineError{Err: errHung}, want: cleaned[2:]},
+		"job that has cleaned up already": {next: 3, want: cleaned[2:]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -38,8 +38,11 @@ func ResumeJob(e *Engine, p *Plan, log Log, r Resumed) *Job {
 	return j
 }
 
-// errRebooted ends a job whose containers did not live through a start of their machine.
-var errRebooted = errors.New("the machine was restarted while this job was running")
+// What ends a job whose containers did not live through a start of their machine.
+var (
+	errRebooted        = errors.New("the machine was restarted while this job was running")
+	ErrRebootedAtStart = errors.New("the machine was restarted while this job was being prepared")
+)
 
 // adoption takes a job over from another process.
 type adoption struct{ *Job }
@@ -50,6 +53,15 @@ func (j adoption) begin(ctx context.Context) error {
 	switch {
 	case r == nil:
 		return nil
+	case r.Rebooted && !j.state.Ready:
+		// Its clean-up and removal need what the other process may have made. No id was written down yet.
+		for _, name := range j.plan.containers() {
+			j.track(name)
+		}
+		if j.plan.Helper != nil {
+			j.state.Helper = j.plan.Helper.Name
+		}
+		return ErrRebootedAtStart
 	case r.Rebooted:
 		return errors.Join(errRebooted, j.salvage(ctx))
 	case !j.state.Ready:
@@ -96,16 +108,8 @@ func (j adoption) discardAll(ctx context.Context) error {
 // discard removes what another process may have made while it prepared the job, by name: it may have died before it knew an
 // id.
 func (j adoption) discard(ctx context.Context) error {
-	p := j.plan
-	names := []string{p.Name + "-fill", p.Name + "-open", SpareName(p.Name), p.Build.Name}
-	if p.Helper != nil {
-		names = append(names, p.Helper.Name)
-	}
-	for _, s := range p.Services {
-		names = append(names, s.Name)
-	}
 	var errs []error
-	for _, name := range names {
+	for _, name := range j.plan.containers() {
 		errs = append(errs, j.engine.containers.remove(ctx, name))
 	}
 	if err := errors.Join(append(errs, undo(ctx, j.Job))...); err != nil {
@@ -113,6 +117,18 @@ func (j adoption) discard(ctx context.Context) error {
 	}
 	j.forget()
 	return nil
+}
+
+// containers are the names of all that the start-up of a job may have made.
+func (p *Plan) containers() []string {
+	names := []string{p.Name + "-fill", p.Name + "-open", SpareName(p.Name), p.Build.Name}
+	if p.Helper != nil {
+		names = append(names, p.Helper.Name)
+	}
+	for _, s := range p.Services {
+		names = append(names, s.Name)
+	}
+	return names
 }
 
 // salvage takes what a script has written before the machine's end out of the engine's log.

@@ -137,7 +137,8 @@ func (j stages) finally(ctx context.Context) {
 const cleanUpTimeout = 20 * time.Second
 
 // cleanUp runs the final task that cleans, where the job did not get that far: the next job would find the file variables of one that
-// was cancelled, timed out or failed to start. Its failure is as little the job's as ever.
+// was cancelled, timed out or failed to start, and so would who takes the disk of a board that lost its power. Its failure is as little
+// the job's as ever.
 func (j stages) cleanUp(ctx context.Context) {
 	i := slices.IndexFunc(j.plan.Finally, func(t Task) bool { return t.Cleans })
 	if i < 0 || j.state.Next > len(j.plan.Steps)+1+i || away(context.Cause(ctx)) {
@@ -145,6 +146,9 @@ func (j stages) cleanUp(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), cleanUpTimeout, errors.New("cleaning up after the job took too long"))
 	defer cancel()
+	if j.state.Helper != "" {
+		_ = j.engine.containers.start(ctx, j.state.Helper, j.plan.Helper.Name) // its engine, or its machine, may have ended it
+	}
 	_ = j.task(ctx, j.plan.Finally[i], false)
 }
 

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -58,10 +57,11 @@ func (r *Runner) adopt(poll, stay, jobs context.Context, p *poller, record journ
 // resume is the executor's job for a record of another process. Without a plan there is nothing on the engine yet, and the
 // job is a new one.
 func (l *life) resume(ctx context.Context) (*executor.Job, error) {
-	if l.rebooted() && (l.record.State == nil || !l.record.State.Ready) {
-		return nil, errRebooted
-	}
-	if l.record.Compiled == nil {
+	switch {
+	case l.record.Compiled != nil:
+	case l.rebooted():
+		return nil, executor.ErrRebootedAtStart
+	default:
 		return l.begin(ctx)
 	}
 	r := executor.Resumed{Rebooted: l.rebooted(), Continue: func(name string) executor.Section {
@@ -76,9 +76,6 @@ func (l *life) resume(ctx context.Context) (*executor.Job, error) {
 	}
 	return l.equip(executor.ResumeJob(l.entry.engine, l.record.Compiled.Plan, l.section, r), l.record.Compiled), nil
 }
-
-// errRebooted ends a job that had not begun when its machine ended.
-var errRebooted = errors.New("the machine was restarted while this job was being prepared")
 
 // masks are what the log of the job must not show: also what a part of its life that is over has told.
 func (l *account) masks() []string {

@@ -9,6 +9,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"lced-runner/internal/ciyaml"
+	"lced-runner/internal/config"
 	"lced-runner/internal/coordinator"
 )
 
@@ -84,17 +85,22 @@ func (w *world) awaitArtifact(id int64) {
 }
 
 // TestReboot ends the machine, as far as a runner can see it: containers are dead, and the kernel has another boot id. No job
-// goes on; what a script had written before the end is in its log.
+// goes on; what a script had written before the end is in its log, and no file variable stays on the disk.
 func TestReboot(t *testing.T) {
 	t.Parallel()
 	w := prepareWorld(t, nil)
 	w.configure(plainConfig)
 	w.boot("first")
 	w.startRunner()
-	script := w.submit(with(job("echo begun; "+untilGo, "echo the last words; sleep 1000"), "GIT_STRATEGY=none"))
-	preparing := w.submit(patched(job("echo never"), func(payload map[string]any) {
-		payload["hooks"] = []any{map[string]any{"name": "pre_get_sources_script", "script": []any{"echo the hook; sleep 1000"}}}
-	}))
+	secret := coordinator.Variable{Key: "SECRET_FILE", Value: "a secret", File: true}
+	running := job(`echo begun; cat "$SECRET_FILE"; `+untilGo, "echo; echo the last words; sleep 1000")
+	running.Variables = append(running.Variables, secret)
+	script := w.submit(running)
+	starting := patched(job("echo never"), func(payload map[string]any) {
+		payload["hooks"] = []any{map[string]any{"name": "pre_get_sources_script", "script": []any{`cat "$SECRET_FILE"; echo the hook; sleep 1000`}}}
+	})
+	starting.Variables = append(starting.Variables, secret)
+	preparing := w.submit(starting)
 	w.awaitLog(script, "begun\n")
 	w.awaitLog(preparing, "the hook\n")
 	w.signal(syscall.SIGKILL)
@@ -102,15 +108,26 @@ func TestReboot(t *testing.T) {
 	build := w.containerOf(script, "build")
 	w.letGo(build)
 	awaitSaid(t, func() string { return command(t, "", "docker", "logs", build) }, "\nthe last words\n")
-	for _, id := range []string{build, w.containerOf(preparing, "predefined")} {
-		if _, err := w.docker.ContainerKill(t.Context(), id, client.ContainerKillOptions{}); err != nil {
+	if files := w.findIn("/builds", "-name", "SECRET_FILE"); strings.Count(files, "\n") != 2 {
+		t.Errorf("the file variables of two jobs are at %q", files)
+	}
+	id, _ := config.SystemID(w.dir)
+	list, err := w.docker.ContainerList(t.Context(), client.ContainerListOptions{Filters: client.Filters{}.Add("label", "lced.runner="+id)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range list.Items {
+		if _, err := w.docker.ContainerKill(t.Context(), c.ID, client.ContainerKillOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w.boot("second")
 	w.startRunner()
 	j, log := w.await(script)
-	fails("runner_system_failure", 0, "begun\n", "the last words\n", "the machine was restarted while this job was running")(t, ending{j, log})
+	fails("runner_system_failure", 0, "begun\na secret", "the last words\n", "the machine was restarted while this job was running")(t, ending{j, log})
 	j, log = w.await(preparing)
-	lacks(fails("runner_system_failure", 0, "the machine was restarted while this job was being prepared"), "never\n")(t, ending{j, log})
+	lacks(fails("runner_system_failure", 0, "a secret", "the machine was restarted while this job was being prepared"), "never\n")(t, ending{j, log})
+	if files := w.findIn("/builds", "-name", "SECRET_FILE"); files != "" {
+		t.Errorf("file variables are left on the disk: %s", files)
+	}
 }
