@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 )
 
@@ -21,6 +22,10 @@ func fallen(ctx context.Context, j *Job) []*ServiceError {
 			continue
 		}
 		res, err := on.docker.ContainerInspect(ctx, svc.Name, client.ContainerInspectOptions{})
+		if errdefs.IsNotFound(err) {
+			found = append(found, &ServiceError{Service: svc.Title, Removed: true})
+			continue
+		}
 		if err != nil || res.Container.State == nil {
 			continue // the job has failed anyway, and this would only have said more about it
 		}
@@ -58,6 +63,10 @@ func tellFallen(ctx context.Context, on containers, failure error, services []Se
 			continue
 		}
 		res, err := on.docker.ContainerInspect(ctx, svc.Name, client.ContainerInspectOptions{})
+		if errdefs.IsNotFound(err) {
+			warn(section, "%v", &ServiceError{Service: svc.Title, Removed: true})
+			continue
+		}
 		if err != nil || res.Container.State == nil {
 			continue
 		}

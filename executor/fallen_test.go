@@ -37,9 +37,15 @@ func TestTellFallen(t *testing.T) {
 	want := []string{
 		"\x1b[0;33mWARNING: service failed:latest had ended with exit code 3 by then. The last lines of its log:\x1b[0;m", "the log of failed",
 		"\x1b[0;33mWARNING: service killed:latest had ended with exit code 137 by then, as it ran out of memory. The last lines of its log:\x1b[0;m", "the log of killed",
+		"\x1b[0;33mWARNING: service gone:latest was removed from outside while the job ran, as by `docker rm`\x1b[0;m",
 	}
 	if got := strings.Join(log.text, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+	services[len(services)-1].Ready.Must = true
+	j := &Job{engine: e, plan: &Plan{Services: services}}
+	if found := fallen(t.Context(), j); len(found) != 1 || !found[0].Removed {
+		t.Errorf("of those that a job cannot do without, %v have fallen", found)
 	}
 	log.text = nil
 	for _, err := range []error{nil, errors.New("canceled")} {

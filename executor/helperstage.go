@@ -15,6 +15,9 @@ func helperStage(ctx context.Context, e *Engine, id string, cmd []string, reques
 	for attempt := 1; ; attempt++ {
 		code, err = e.containers.exec(ctx, id, cmd, append(request[:len(request):len(request)], '\n'), out, errw)
 		if (err != nil || code != 0) && !away(err) && ctx.Err() == nil {
+			if code == exitKilled {
+				awaitEnd(ctx, e.docker, id)
+			}
 			err = cmp.Or(gone(ctx, e.docker, id), err)
 		}
 		if err == nil || attempt == stageAttempts || ctx.Err() != nil || !away(err) {

@@ -17,6 +17,7 @@ func TestHelperStage(t *testing.T) {
 	for name, test := range map[string]struct {
 		forgets   string // path of the call that does not know the first exec
 		container string // what the engine says of it; empty: there is none
+		ends      bool   // but it has ended when its end is waited for
 		exit      int    // of the stage
 		execs     int32
 		logged    string
@@ -28,12 +29,14 @@ func TestHelperStage(t *testing.T) {
 		"forgotten, and removed":     {forgets: "/exec/x1/start", execs: 1, logged: again, says: "was removed from outside", code: -1},
 		"it fails":                   {container: running, exit: 3, execs: 1, code: 3},
 		"its container was ended":    {container: `{"State":{"Running":false}}`, exit: 137, execs: 1, says: "was ended from outside", code: 137},
+		"its container is to end":    {container: running, ends: true, exit: 137, execs: 1, says: "was ended from outside", code: 137},
+		"a command in it was killed": {container: running, exit: 137, execs: 1, code: 137},
 		"its container is not there": {exit: 137, execs: 1, says: "was removed from outside", code: 137},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var made atomic.Int32
-			var forgot atomic.Bool
+			var forgot, waited atomic.Bool
 			e := fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
 				switch {
 				case r.URL.Path == "/containers/helper/exec" && test.container == "" && forgot.Load():
@@ -48,6 +51,11 @@ func TestHelperStage(t *testing.T) {
 					takes(t, w, r)
 				case r.URL.Path == "/containers/helper/json" && test.container == "":
 					refuse(w, http.StatusNotFound, "No such container: helper")
+				case r.URL.Path == "/containers/helper/wait":
+					waited.Store(true)
+					fmt.Fprint(w, `{}`)
+				case r.URL.Path == "/containers/helper/json" && test.ends && waited.Load():
+					fmt.Fprint(w, `{"State":{"Running":false}}`)
 				case r.URL.Path == "/containers/helper/json":
 					fmt.Fprint(w, test.container)
 				default:

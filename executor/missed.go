@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
 )
@@ -35,7 +36,10 @@ func (s *shell) rejoin(ctx context.Context, a *armed) error {
 		return err
 	}
 	logs, err := s.on.docker.ContainerLogs(ctx, s.id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true, Timestamps: true})
-	if err != nil {
+	switch {
+	case errdefs.IsNotFound(err), errdefs.IsConflict(err): // it is gone, or going
+		return removed(s.name)
+	case err != nil:
 		return fmt.Errorf("read the log of container %s: %w", s.name, err)
 	}
 	defer logs.Close()

@@ -218,7 +218,7 @@ func (s *shell) ended(ctx context.Context, a *armed) (code int64, running bool, 
 			a.away = false
 			return -1, true, nil
 		case errdefs.IsNotFound(err):
-			return -1, false, fmt.Errorf("the job's container is gone, as it was removed from outside: %w", err)
+			return -1, false, removed(s.name)
 		case !away(err):
 			return -1, false, err
 		}

@@ -19,6 +19,7 @@ import (
 // leftContainer is the build container that another process left, on an engine that is made up.
 type leftContainer struct {
 	gone, running bool
+	going         bool // the engine gives no log any more
 	code          int
 	out           []string // lines of its stdout, in the engine's log
 	outside       bool     // somebody ended it
@@ -74,6 +75,10 @@ func (c *leftContainer) engine(t *testing.T) *Engine {
 			case <-r.Context().Done():
 			}
 		case "GET /containers/build/logs":
+			if c.going {
+				refuse(w, http.StatusConflict, "can not get logs from container which is dead or marked for removal")
+				return
+			}
 			for _, line := range c.out {
 				frame := "2026-01-02T03:04:05.000000006Z " + line
 				header := make([]byte, 8)
@@ -150,7 +155,8 @@ func TestResume(t *testing.T) {
 		"it was ended, nobody knows how":  {c: &leftContainer{out: cut, code: 137}, want: "not by the end of the script"},
 		"it was ended from outside":       {c: &leftContainer{out: cut, code: 137, outside: true}, want: "was ended from outside"},
 		"its log is lost":                 {c: &leftContainer{}, want: "not by the end of the script", silent: true},
-		"it is gone":                      {c: &leftContainer{gone: true}, want: "the job's container is gone", silent: true},
+		"it is gone":                      {c: &leftContainer{gone: true}, want: "is gone: it was removed from outside", silent: true},
+		"it is going":                     {c: &leftContainer{going: true}, want: "is gone: it was removed from outside", silent: true},
 		"it never began":                  {c: &leftContainer{}, notStarted: true, want: "received 418", silent: true},
 		"it lived through another boot":   {c: &leftContainer{out: whole(0)}, rebooted: true, want: "the machine was restarted"},
 		"it did not live through a boot":  {c: &leftContainer{out: cut, code: 137}, rebooted: true, want: "the machine was restarted"},

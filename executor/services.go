@@ -18,6 +18,7 @@ import (
 // ServiceError says that a service the job cannot do without ended, or did not become ready in time.
 type ServiceError struct {
 	Service   string // as the job names it
+	Removed   bool   // from outside, with its log
 	Exited    bool
 	ExitCode  int
 	OOMKilled bool
@@ -26,7 +27,10 @@ type ServiceError struct {
 }
 
 func (e *ServiceError) Error() string {
-	if e.Exited {
+	switch {
+	case e.Removed:
+		return fmt.Sprintf("service %s was removed from outside while the job ran, as by `docker rm`", e.Service)
+	case e.Exited:
 		return fmt.Sprintf("service %s ended with exit code %d before it was ready", e.Service, e.ExitCode)
 	}
 	return fmt.Sprintf("service %s did not become ready within %v", e.Service, e.Waited)

@@ -192,6 +192,10 @@ func (r call) request(ctx context.Context, base *url.URL, body io.Reader) (*http
 	return req, nil
 }
 
+// maxAnswer bounds what is kept of an answer, in bytes. The payload of a job has some kilobytes, or megabytes where it has many
+// variables; what a proxy may send that has gone wrong has no end, and a small board no memory for it.
+const maxAnswer = 32 << 20
+
 // read reads an answer to its end. What was received until an error is returned with it.
 func (r call) read(resp *http.Response) (a answer, err error) {
 	sent := resp.Request
@@ -199,7 +203,10 @@ func (r call) read(resp *http.Response) (a answer, err error) {
 	if r.sink != nil && a.status == http.StatusOK {
 		_, err = io.Copy(r.sink, resp.Body)
 	} else {
-		a.body, err = io.ReadAll(resp.Body)
+		a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if err == nil && len(a.body) == maxAnswer {
+			err = fmt.Errorf("it is longer than %d MiB", maxAnswer>>20)
+		}
 	}
 	if err != nil {
 		return a, fmt.Errorf("read the answer: %w", err)

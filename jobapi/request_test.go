@@ -41,6 +41,8 @@ func TestRequestReplies(t *testing.T) {
 		"unexpected success": {reply: reply{status: 200, body: "<html>captive portal</html>"}, err: "200"},
 		"redirect":           {reply: reply{status: 308, header: map[string]string{"Location": "https://new.example.com/x"}}, err: "it redirects to https://new.example.com/x"},
 		"bad job":            {reply: reply{status: 201, body: `{"id": 5, "token": "t", "steps": 1}`}, err: "assigned job 5"},
+		"a job without end":  {reply: reply{status: 201, body: `{"id": 5, "token": "t", "steps": ` + strings.Repeat(" ", maxAnswer)}, err: "gitlab assigned job 5 but its payload cannot be read: read the answer: it is longer than 32 MiB"},
+		"words without end":  {reply: reply{status: 200, body: strings.Repeat("-", maxAnswer)}, err: "longer than 32 MiB"},
 		"not a job":          {reply: reply{status: 201, body: `hello`}, err: "payload cannot be read"},
 	}
 	for name, test := range tests {

@@ -90,9 +90,12 @@ func (l *account) explain(err error) {
 		return
 	}
 	for _, svc := range l.fallen {
-		if svc.Exited {
+		switch {
+		case svc.Removed:
+			t.Error("%v", svc)
+		case svc.Exited:
 			explainService(t, svc, rootless, fmt.Sprintf("ended with exit code %d while the job ran", svc.ExitCode))
-		} else {
+		default:
 			explainService(t, svc, rootless, "lost a process for want of memory while the job ran")
 		}
 	}

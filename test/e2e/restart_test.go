@@ -50,7 +50,7 @@ func TestRestart(t *testing.T) {
 	begun := time.Now()
 	j, log := w.await(gone)
 	t.Logf("a job whose container is gone is reported %v after the start", time.Since(begun).Round(time.Millisecond))
-	fails("runner_system_failure", 0, "begun\n", "the job's container is gone")(t, ending{j, log})
+	fails("runner_system_failure", 0, "begun\n", "is gone: it was removed from outside")(t, ending{j, log})
 	j, log = w.await(canceledOne)
 	canceled(t, ending{j, log}, "after canceled\n")
 
