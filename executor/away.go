@@ -52,7 +52,7 @@ func (e *Engine) blame(err error) error {
 const (
 	watchInterval = 15 * time.Second
 	hungAfter     = 3 * time.Minute
-	returnAfter   = 5 * time.Minute // longest wait for an engine that is away while a job starts
+	returnAfter   = 5 * time.Minute // longest wait for an engine that is away while a job starts, or that comes and goes
 )
 
 var errHung = errors.New("it did not answer for 3 minutes")
@@ -84,7 +84,7 @@ func (e *Engine) await(ctx context.Context) error {
 	begun := time.Now()
 	for {
 		err := e.Ping(ctx)
-		if err == nil || time.Since(begun) >= returnAfter {
+		if err == nil || time.Since(begun) >= e.patience.back {
 			return err
 		}
 		if err := pause(ctx, removePause); err != nil {
@@ -95,9 +95,10 @@ func (e *Engine) await(ctx context.Context) error {
 
 // patiently does something that may be done again. It is, when the engine is back, if that goes away meanwhile.
 func patiently[T any](ctx context.Context, e *Engine, do func() (T, error)) (T, error) {
+	begun := time.Now()
 	for attempt := 1; ; attempt++ {
 		made, err := do()
-		if !away(err) || attempt == prepareAttempts || e.await(ctx) != nil {
+		if !away(err) || !e.patience.lasts(attempt, begun) || pause(ctx, removePause) != nil || e.await(ctx) != nil {
 			return made, e.blame(err)
 		}
 	}
@@ -146,11 +147,18 @@ func pause(ctx context.Context, d time.Duration) error {
 type patience struct {
 	ping        time.Duration // until it says that it is there
 	watch, hung time.Duration
+	back        time.Duration // until it is back
 	start       time.Duration // of a script behind its delivery
 	download    time.Duration // of a pull: without a byte from the registry
 	unpack      time.Duration // of a pull: while the engine works on what it has
 }
 
+// lasts reports whether something is begun once more that an engine has cut short by going away, so often since begun. One that
+// restarts again and again, as while its package is upgraded or its configuration is tried out, costs no job that lives through it.
+func (p patience) lasts(attempt int, begun time.Time) bool {
+	return attempt < prepareAttempts || time.Since(begun) < p.back
+}
+
 func usualPatience() patience {
-	return patience{ping: pingTimeout, watch: watchInterval, hung: hungAfter, start: startPatience, download: pullStalled, unpack: unpackStalled}
+	return patience{ping: pingTimeout, watch: watchInterval, hung: hungAfter, back: returnAfter, start: startPatience, download: pullStalled, unpack: unpackStalled}
 }

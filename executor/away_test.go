@@ -94,31 +94,37 @@ func TestStartErrors(t *testing.T) {
 	}
 }
 
-// TestPatiently has an engine that goes away under something that may be done again.
+// TestPatiently has an engine that goes away under something that may be done again, once or time after time.
 func TestPatiently(t *testing.T) {
 	t.Parallel()
-	e := fakeEngine(t, func(http.ResponseWriter, *http.Request) {})
 	for _, test := range []struct {
 		failures int
 		err      error
+		back     time.Duration
 		calls    int
 		blamed   bool
 	}{
-		{1, io.ErrUnexpectedEOF, 2, false},
-		{99, io.ErrUnexpectedEOF, prepareAttempts, true},
-		{99, errors.New("no such image"), 1, false},
+		{1, io.ErrUnexpectedEOF, 0, 2, false},
+		{4, io.ErrUnexpectedEOF, time.Hour, 5, false},
+		{99, io.ErrUnexpectedEOF, 0, prepareAttempts, true},
+		{99, errors.New("no such image"), time.Hour, 1, false},
 	} {
-		calls := 0
-		_, err := patiently(t.Context(), e, func() (bool, error) {
-			if calls++; calls > test.failures {
-				return true, nil
+		t.Run(fmt.Sprint(test.failures, " ", test.err, " ", test.back), func(t *testing.T) {
+			t.Parallel()
+			e := fakeEngine(t, func(http.ResponseWriter, *http.Request) {})
+			e.patience.back = test.back
+			calls := 0
+			_, err := patiently(t.Context(), e, func() (bool, error) {
+				if calls++; calls > test.failures {
+					return true, nil
+				}
+				return false, test.err
+			})
+			_, blamed := errors.AsType[*EngineError](err)
+			if calls != test.calls || blamed != test.blamed || (err == nil) != (test.failures < test.calls) {
+				t.Errorf("%d calls, then %v", calls, err)
 			}
-			return false, test.err
 		})
-		_, blamed := errors.AsType[*EngineError](err)
-		if calls != test.calls || blamed != test.blamed || (err == nil) != (test.failures < test.calls) {
-			t.Errorf("%v, %d times: %d calls, then %v", test.err, test.failures, calls, err)
-		}
 	}
 }
 

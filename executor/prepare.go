@@ -23,7 +23,8 @@ func (j *Job) prepare(ctx, steps context.Context) error {
 		if err != nil && ctx.Err() == nil && steps.Err() != nil {
 			return context.Cause(steps) // whatever it was in which that showed first
 		}
-		if err == nil || attempt == prepareAttempts || ctx.Err() != nil || steps.Err() != nil || !j.passing(err) {
+		last := attempt >= prepareAttempts && !(away(err) && j.engine.patience.lasts(attempt, begun))
+		if err == nil || last || ctx.Err() != nil || steps.Err() != nil || !j.passing(err) {
 			return err
 		}
 		section := j.log("prepare_executor", `Preparing the "docker" executor`)

@@ -55,6 +55,27 @@ func TestPrepareAgain(t *testing.T) {
 	}
 }
 
+// TestPrepareAsOftenAsTheEngineGoes has an engine that cuts the start-up short more often than anything else may.
+func TestPrepareAsOftenAsTheEngineGoes(t *testing.T) {
+	t.Parallel()
+	log := &lines{}
+	failures := func() int {
+		log.mu.Lock()
+		defer log.mu.Unlock()
+		return strings.Count(strings.Join(log.text, "\n"), "Preparation failed")
+	}
+	e := fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		if failures() < prepareAttempts {
+			panic(http.ErrAbortHandler)
+		}
+		refuse(w, http.StatusNotFound, "no such image")
+	})
+	j := e.NewJob(&Plan{Build: Build{Container: Container{Image: Image{Ref: "busybox", Policies: []string{"never"}}}}}, func(string, string) Section { return log })
+	if err := j.prepare(t.Context(), t.Context()); err == nil || !strings.Contains(err.Error(), "image busybox cannot be had") || failures() != prepareAttempts {
+		t.Errorf("error %v, after %d preparations that failed", err, failures())
+	}
+}
+
 // TestHelperThatNobodyTakes: the job is cancelled, or an engine refuses its volumes, before it looks at the helper that was kept
 // for it.
 func TestHelperThatNobodyTakes(t *testing.T) {

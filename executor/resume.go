@@ -99,7 +99,7 @@ const discardTries = 20
 func (j adoption) discardAll(ctx context.Context) error {
 	for try := 1; ; try++ {
 		err := again(ctx, j.engine, j.discard)
-		if err == nil || try == discardTries || pause(ctx, removePause) != nil {
+		if err == nil || away(err) || try == discardTries || pause(ctx, removePause) != nil {
 			return err
 		}
 	}

@@ -179,7 +179,7 @@ func (j stages) script(ctx, stop context.Context, n int, script string, out [2]i
 	}
 	for attempt := 1; ; attempt++ {
 		err := j.shell.run(ctx, stop, stage, script, out, hold)
-		if !errors.Is(err, errUndelivered) || attempt == stageAttempts {
+		if !errors.Is(err, errUndelivered) || attempt == deliveries {
 			return err
 		}
 	}

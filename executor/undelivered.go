@@ -9,6 +9,9 @@ import (
 // only has to be longer than the worst stutter of a board.
 const startPatience = 30 * time.Second
 
+// deliveries bounds how often a script is delivered that gets lost with its engine.
+const deliveries = 3
+
 // expectStart ends a container whose script does not begin although its output is read. Where an engine restarts under its
 // containers, the stdin of a shell stays open, and it waits for ever for a script that the engine had taken and not passed
 // on. Whatever came of a script by then, its start line will tell.

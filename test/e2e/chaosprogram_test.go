@@ -12,10 +12,11 @@ import (
 	"testing"
 )
 
-// chaosBinary builds the runner once with two changes to Go's library. Its wall clock jumps: seconds from the file
+// chaosBinary builds the runner once with three changes to Go's library. Its wall clock jumps: seconds from the file
 // $LCED_TEST_CLOCK are added to time.Now, as an NTP client does it to a board; a static binary takes no other clock, and the
-// machine's is everybody's. And it notes what is on the disk for certain: in the directory $LCED_TEST_SYNCED there is a file
-// for each inode that was synced, with the size that it had before.
+// machine's is everybody's. It notes what is on the disk for certain: in the directory $LCED_TEST_SYNCED there is a file
+// for each inode that was synced, with the size that it had before. And it dies while it delivers a script, where there is a file
+// $LCED_TEST_CUT, which goes with it: after so many bytes of the script as that says.
 func chaosBinary(t *testing.T) string {
 	t.Helper()
 	path, err := buildForChaos()
@@ -109,6 +110,31 @@ func decimal(n int64) string {
 }
 `
 
+const cutDelivery = `package syscall
+
+func write(fd int, p []byte) (int, error) {
+	const script = "{ printf "
+	if len(p) < len(script) || p[0] != '{' || string(p[:len(script)]) != script {
+		return uncutWrite(fd, p)
+	}
+	path, _ := Getenv("LCED_TEST_CUT")
+	file, err := Open(path, O_RDONLY|O_CLOEXEC, 0)
+	if err != nil {
+		return uncutWrite(fd, p)
+	}
+	var text [20]byte
+	digits, _ := Read(file, text[:])
+	after := 0
+	for _, c := range text[:max(digits, 0)] {
+		after = 10*after + int(c-'0')
+	}
+	uncutWrite(fd, p[:min(after, len(p))])
+	Unlink(path)
+	Kill(Getpid(), SIGKILL)
+	select {}
+}
+`
+
 var buildForChaos = sync.OnceValues(func() (string, error) {
 	out, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
@@ -140,8 +166,8 @@ var buildForChaos = sync.OnceValues(func() (string, error) {
 	for _, err := range []error{
 		change("time/time.go", now, now+"\tsec += jumped()\n"),
 		put("time/jump.go", jumpingClock),
-		change("syscall/zsyscall_linux_"+runtime.GOARCH+".go", "func Fsync(", "func unnotedFsync(", "func Fdatasync(", "func unnotedFdatasync("),
-		put("syscall/notedsyncs.go", notedSyncs),
+		change("syscall/zsyscall_linux_"+runtime.GOARCH+".go", "func Fsync(", "func unnotedFsync(", "func Fdatasync(", "func unnotedFdatasync(", "func write(", "func uncutWrite("),
+		put("syscall/notedsyncs.go", notedSyncs), put("syscall/cutdelivery.go", cutDelivery),
 	} {
 		if err != nil {
 			return "", err
