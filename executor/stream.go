@@ -29,7 +29,7 @@ func follow(ctx context.Context, conn client.HijackedResponse, out, errw io.Writ
 	s.stop = context.AfterFunc(ctx, conn.Close)
 	go func() {
 		defer close(s.done)
-		if _, err := stdcopy.StdCopy(out, errw, conn.Reader); err != nil && ctx.Err() == nil {
+		if _, err := stdcopy.StdCopy(out, errw, newGathering(conn.Reader, conn.Conn)); err != nil && ctx.Err() == nil {
 			s.err = fmt.Errorf("read the output from the engine: %w", err)
 		}
 		s.ended = time.Now()

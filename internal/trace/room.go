@@ -11,8 +11,10 @@ import (
 const (
 	// lastWords is how much room is always left behind the log, in bytes, for its end markers and the reason why it ends.
 	lastWords = 4 << 10
-	// roomAhead is what is reserved at once, in bytes: one call of the system for many records.
+	// roomAhead is what is reserved at once, in bytes, and for a long log as much as it has, up to mostAhead: one call of the
+	// system for many records.
 	roomAhead = 64 << 10
+	mostAhead = 1 << 20
 )
 
 // reserve makes sure that the disk has room for n bytes behind the log. A disk that is full then ends the log between two
@@ -21,7 +23,7 @@ func (s *spool) reserve(n int64) error {
 	if s.end+n <= s.room {
 		return nil
 	}
-	for _, size := range []int64{n + roomAhead, n} {
+	for _, size := range []int64{n + min(max(s.end, roomAhead), mostAhead), n} {
 		if durable.Reserve(s.file, s.end, size) == nil {
 			s.room = s.end + size
 			return nil

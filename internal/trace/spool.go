@@ -142,20 +142,32 @@ func (s *spool) place(offset int64) place {
 	return s.index[after-1]
 }
 
-// readAt fills p with the bytes of the log from an offset on, starting to look for it at a place before it.
+// readAt fills p with the bytes of the log from an offset on, starting to look for it at a place before it. The header of a record
+// is read with the record before it, into the room for its own bytes.
 func (s *spool) readAt(p []byte, offset int64, from place) error {
 	var header [headerSize]byte
+	along := false // the header is there
 	for len(p) > 0 {
-		if _, err := s.file.ReadAt(header[:], from.file); err != nil {
-			return err
+		if !along {
+			if _, err := s.file.ReadAt(header[:], from.file); err != nil {
+				return err
+			}
 		}
 		length := int64(binary.LittleEndian.Uint32(header[:]))
 		begin := max(0, offset-from.log)
 		if n := min(length-begin, int64(len(p))); n > 0 {
-			if _, err := s.file.ReadAt(p[:n], from.file+headerSize+begin); err != nil {
+			along = n+headerSize <= int64(len(p))
+			whole := p[:n]
+			if along {
+				whole = p[:n+headerSize]
+			}
+			if _, err := s.file.ReadAt(whole, from.file+headerSize+begin); err != nil {
 				return err
 			}
+			copy(header[:], whole[n:])
 			p, offset = p[n:], offset+n
+		} else {
+			along = false
 		}
 		from.log += length
 		from.file += headerSize + length
