@@ -116,7 +116,7 @@ var errNoMemory = errors.New("the machine has too little free memory to keep a c
 
 func (p *Pool[S]) makeRoom(ctx context.Context, want Wanted, room Room) error {
 	for p.crowded(want, room.Limit) {
-		if gone, err := p.removeOldest(ctx, want.Runner); err != nil || !gone {
+		if gone, err := p.Relieve(ctx, want.Runner); err != nil || !gone {
 			return err
 		}
 	}
@@ -128,16 +128,13 @@ func (p *Pool[S]) makeRoom(ctx context.Context, want Wanted, room Room) error {
 		if err != nil || free {
 			return err
 		}
-		if gone, err := p.Relieve(ctx); err != nil {
+		if gone, err := p.Relieve(ctx, ""); err != nil {
 			return err
 		} else if !gone {
 			return errNoMemory
 		}
 	}
 }
-
-// Relieve removes the spare that is kept the longest; gone tells whether there was one.
-func (p *Pool[S]) Relieve(ctx context.Context) (gone bool, err error) { return p.removeOldest(ctx, "") }
 
 // crowded reports whether one more would be too many.
 func (p *Pool[S]) crowded(want Wanted, limit int) bool {
@@ -157,8 +154,8 @@ func (p *Pool[S]) count(runner string) int {
 	return n
 }
 
-// removeOldest removes the spare of a runner, of any runner if that is empty, that is kept the longest.
-func (p *Pool[S]) removeOldest(ctx context.Context, runner string) (gone bool, err error) {
+// Relieve removes the spare of a runner, of any runner if that is empty, that is kept the longest; gone tells whether there was one.
+func (p *Pool[S]) Relieve(ctx context.Context, runner string) (gone bool, err error) {
 	p.mu.Lock()
 	var oldest *kept[S]
 	for _, k := range p.kept {

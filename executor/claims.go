@@ -7,17 +7,20 @@ import (
 )
 
 // claims counts who in this process needs things of the engine, by name or id. What is claimed is neither an orphan nor
-// idle, whatever the engine says of it.
+// idle, whatever the engine says of it. Engines of one process share the count: two of them may be one, by two addresses.
 type claims struct {
 	onUse func(Use) // nil: nobody wants to know
+	*counts
+}
 
+type counts struct {
 	mu       sync.Mutex
 	count    map[string]int
 	going    map[string]chan struct{} // what is being removed; closed when that is over
 	removals int                      // begun so far
 }
 
-func (c *claims) take(names ...string) {
+func (c *counts) take(names ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.count == nil {
@@ -28,7 +31,7 @@ func (c *claims) take(names ...string) {
 	}
 }
 
-func (c *claims) drop(names ...string) {
+func (c *counts) drop(names ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, name := range names {
@@ -38,7 +41,7 @@ func (c *claims) drop(names ...string) {
 	}
 }
 
-func (c *claims) holds(name string) bool {
+func (c *counts) holds(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.count[name] > 0
@@ -47,8 +50,8 @@ func (c *claims) holds(name string) bool {
 // errClaimed says that something of this process needs what was to be removed.
 var errClaimed = errors.New("a job of this runner needs it")
 
-// remove removes a thing that stays, unless it is claimed. Who claims it meanwhile has to [claims.settle] before it is used.
-func (c *claims) remove(name string, do func() error) error {
+// remove removes a thing that stays, unless it is claimed. Who claims it meanwhile has to [counts.settle] before it is used.
+func (c *counts) remove(name string, do func() error) error {
 	c.mu.Lock()
 	if c.count[name] > 0 || c.going[name] != nil {
 		c.mu.Unlock()
@@ -71,7 +74,7 @@ func (c *claims) remove(name string, do func() error) error {
 }
 
 // settle waits for the end of a removal that had begun before the thing was claimed. Others cannot begin.
-func (c *claims) settle(ctx context.Context, name string) error {
+func (c *counts) settle(ctx context.Context, name string) error {
 	c.mu.Lock()
 	over := c.going[name]
 	c.mu.Unlock()
@@ -87,7 +90,7 @@ func (c *claims) settle(ctx context.Context, name string) error {
 }
 
 // removed is how many removals have begun so far.
-func (c *claims) removed() int {
+func (c *counts) removed() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.removals

@@ -40,6 +40,9 @@ type Connection struct {
 	Owner      string // value of LabelOwner
 	UserAgent  string
 	OnUse      func(Use) // told of every use of an image or a reusable volume; may be nil
+	// FreeSubnet gives up a network that is kept for jobs to come, since the engine has no subnet left; may be nil.
+	FreeSubnet func(context.Context) (freed bool, err error)
+	Beside     *Engine // another one of this process, which may be the same by another address; may be nil
 }
 
 // Connect reaches the engine and agrees with it on an API version. The error is one sentence that says what to do.
@@ -73,10 +76,13 @@ func Connect(ctx context.Context, c Connection) (*Engine, error) {
 		return nil, fmt.Errorf("docker engine %s runs %s containers; this runner needs an engine for linux containers", c.Host, ping.OSType)
 	}
 	e := &Engine{docker: docker, host: c.Host, owner: c.Owner, patience: usualPatience()}
-	e.claims.onUse = c.OnUse
+	e.claims = claims{onUse: c.OnUse, counts: &counts{}}
+	if c.Beside != nil {
+		e.claims.counts = c.Beside.claims.counts
+	}
 	e.images = images{docker: docker, pulls: pulls{patience: e.patience}}
 	e.containers = containers{docker: docker, owner: c.Owner, claims: &e.claims}
-	e.networks = networks{docker: docker, owner: c.Owner, claims: &e.claims}
+	e.networks = networks{docker: docker, owner: c.Owner, claims: &e.claims, freeOne: c.FreeSubnet}
 	e.volumes = volumes{docker: docker, containers: e.containers}
 	return e, nil
 }

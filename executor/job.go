@@ -22,6 +22,11 @@ type Job struct {
 	Spare *Spare
 	// Helper, if set before Run, was kept of an earlier job: it is used if it fits the plan, and removed if not.
 	Helper *Spare
+	// Network, if set before Run, is the one of the plan, kept of an earlier job: if it is not there any more, or in use, it is made anew.
+	Network *Spare
+	// KeepNetwork, if set before Remove, may keep the job's network for another one of the same Network.Form, once the job's containers
+	// are gone. take asks the engine whether nothing is in it. One that is not kept is removed.
+	KeepNetwork func(ctx context.Context, form string, take func(context.Context) (*Spare, error)) (kept bool)
 	// Stores are those of the services that have started so far.
 	Stores StoreSet
 	// Fallen are, after Run with the error of a step, the services that had ended before it or lost a process for want of memory.
@@ -44,6 +49,8 @@ type Job struct {
 	held    []string // claimed on the way: ids of images, names of stores
 	retried bool     // its start-up has failed before
 	idle    string   // id of the helper, where nothing is left of the job in it: it lives on until Remove
+	// passesOn says that another job can have the network: no call for this one may have been lost, and be obeyed later.
+	passesOn bool
 }
 
 // NewJob prepares nothing yet, but claims what the plan names: until Remove nobody takes it for a leftover.
@@ -92,6 +99,10 @@ func unclaim(j *Job) {
 	j.engine.claims.drop(j.plan.unnamed()...)
 	j.engine.claims.drop(j.held...)
 	j.held = nil
+	if j.Network != nil { // the start-up did not come to take it
+		j.Network.unclaim()
+		j.Network = nil
+	}
 }
 
 // Causes for which the user's steps end early, as the cause of the context that Run takes as steps.
@@ -230,7 +241,7 @@ func (j *Job) Kill(ctx context.Context) {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
 	_ = j.each(func(id string) error {
-		if id == j.idle {
+		if id == j.idle || j.shell != nil && j.shell.over && id == j.shell.id {
 			return nil
 		}
 		return j.engine.containers.kill(ctx, id)
@@ -270,7 +281,8 @@ func (j *Job) remove(ctx context.Context) error {
 			errs = append(errs, j.engine.volumes.remove(ctx, v.Name))
 		}
 	}
-	if j.plan.Network != nil {
+	j.passesOn = j.passesOn && errors.Join(errs...) == nil
+	if j.plan.Network != nil && !passOnNetwork(ctx, j) {
 		errs = append(errs, j.engine.networks.remove(ctx, j.plan.Network.Name))
 	}
 	return errors.Join(errs...)

@@ -17,11 +17,16 @@ type networks struct {
 	docker *client.Client
 	owner  string
 	claims *claims
+	// freeOne gives up a network that is kept for jobs to come; it may be nil.
+	freeOne func(context.Context) (freed bool, err error)
 }
 
 // create makes the job's own bridge network. The name is unique to the job. Where the job was begun before, again, one of the same
 // name is a leftover: the engine may have made it for a runner that was killed meanwhile, and does not refuse a second one.
 func (n networks) create(ctx context.Context, spec *Network, labels map[string]string, again bool) error {
+	if spec.Form != "" {
+		labels = spec.Labels
+	}
 	opts := client.NetworkCreateOptions{Driver: "bridge", Labels: typed(labels, "network"), Options: map[string]string{}}
 	if spec.MTU > 0 {
 		opts.Options[optionMTU] = strconv.Itoa(spec.MTU)
@@ -75,7 +80,8 @@ func (n networks) createPatiently(ctx context.Context, spec *Network, labels map
 	}
 }
 
-// freeSubnets removes the networks with our label on which there is nothing, and that no job needs.
+// freeSubnets removes the networks with our label on which there is nothing, and that no job needs; where there is none, one of those
+// that are kept for jobs to come.
 func (n networks) freeSubnets(ctx context.Context) (freed int, err error) {
 	list, err := n.docker.NetworkList(ctx, client.NetworkListOptions{Filters: ours(n.owner)})
 	for _, unused := range list.Items {
@@ -88,7 +94,14 @@ func (n networks) freeSubnets(ctx context.Context) (freed int, err error) {
 			freed++
 		}
 	}
-	return freed, err
+	if freed > 0 || n.freeOne == nil {
+		return freed, err
+	}
+	gone, oneErr := n.freeOne(ctx)
+	if gone {
+		freed = 1
+	}
+	return freed, errors.Join(err, oneErr)
 }
 
 // removeNamed removes the networks of a name but for one.

@@ -44,6 +44,10 @@ type Network struct {
 	Name string
 	MTU  int // bytes; 0 = the engine's default
 	IPv6 bool
+	// Form is the same for networks of which a job can have another's, see [Job.KeepNetwork]; empty = it is for this job only.
+	// With one its labels are all here, none of them this job's.
+	Form   string            `json:",omitempty"`
+	Labels map[string]string `json:",omitempty"`
 }
 
 // Volume is a named volume of the job.

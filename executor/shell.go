@@ -38,6 +38,7 @@ type shell struct {
 	alien error    // why an image for another platform does not run; nil for any other image
 	gate  *gate    // open while the container runs
 	armed *armed   // started and waiting for its script
+	over  bool     // it has ended by itself since its last start
 	read  [2]int64 // bytes of the container's stdout and stderr that were read so far
 	gone  [2]int64 // those of them that the engine's log has not
 	begun func()   // is told when the start line of a script was seen; nil = nobody wants to know
@@ -89,7 +90,7 @@ func (s *shell) arm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.stream = stream
+	a.stream, s.over = stream, false
 	if err := s.on.start(ctx, s.id, s.name); err != nil {
 		stream.abandon()
 		if s.alien != nil && strings.Contains(err.Error(), "exec format error") {
@@ -150,6 +151,7 @@ func (s *shell) interruptible(ctx, stop context.Context, m *marks) (done func())
 // judge waits for the container's end and says how the script ended: by stop, unless its own end came before.
 func (s *shell) judge(ctx, stop context.Context, a *armed, stage string, writeErr error) error {
 	code, err := s.finish(ctx, a)
+	s.over = err == nil && stop.Err() == nil
 	if ferr := a.marks.flush(); err == nil {
 		err = ferr
 	}

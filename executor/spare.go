@@ -12,7 +12,8 @@ import (
 )
 
 // The labels of a container that is kept for a job to come. Its name is that of [Spare.Name] and spareSuffix until a job
-// takes it: then it gets the name that the job has for it, so that no later process takes it for an unused one.
+// takes it: then it gets the name that the job has for it, so that no later process takes it for an unused one. Those of a network
+// stay with it from job to job, see networkspare.go.
 const (
 	LabelSpare       = "lced.spare"        // Spare.Name
 	LabelSpareRunner = "lced.spare.runner" // Spare.Runner
@@ -22,18 +23,18 @@ const (
 
 const spareSuffix = "-spare"
 
-// Spare runs and is ready before a job needs it: a service, with the network and the temporary volumes that were made for it, or
-// a helper. A job that is to have a service has the same names in its plan.
+// Spare is ready before a job needs it: a service, with the network and the temporary volumes that were made for it, a helper, or
+// nothing but a network. A job that is to have a service or a network has the same names in its plan.
 type Spare struct {
-	Name   string // of the plan from which it was started: prefix of the names of all that is its own
-	Runner string
-	Place  string // of jobs that may have it
-	Form   string // Service.Form or Helper.Form of what it can be
+	Name   string // of the plan from which it was started: prefix of the names of all that is its own; or of the network
+	Runner string // empty for a network
+	Place  string // of jobs that may have it; empty for a network, which any may have
+	Form   string // Service.Form, Helper.Form or Network.Form of what it can be
 	Helper bool
 	Since  time.Time
 
 	engine    *Engine
-	container string   // id
+	container string   // id; empty: a network only
 	image     string   // id
 	network   string   // empty: none of its own
 	volumes   []string // temporary ones
@@ -44,6 +45,9 @@ func SpareName(plan string) string { return plan + spareSuffix }
 
 // Network is the name of its network.
 func (s *Spare) Network() string { return s.network }
+
+// IsNetwork reports whether it is nothing else.
+func (s *Spare) IsNetwork() bool { return s.container == "" }
 
 // StartSpare starts the one service of a plan that has no build container, and waits until it is ready. What was made before
 // a failure is removed.
@@ -66,8 +70,9 @@ func (e *Engine) StartSpare(ctx context.Context, p *Plan) (*Spare, error) {
 	return nil, errors.Join(err, j.Remove(context.WithoutCancel(ctx)))
 }
 
-// Spares lists those that nobody has taken yet, also those of earlier processes.
-func (e *Engine) Spares(ctx context.Context) ([]*Spare, error) {
+// Spares lists those that nobody has taken yet, also those of earlier processes. The plans are of jobs that this process goes on
+// with.
+func (e *Engine) Spares(ctx context.Context, plans []*Plan) ([]*Spare, error) {
 	res, err := e.docker.ContainerList(ctx, client.ContainerListOptions{
 		Filters: client.Filters{}.Add("label", LabelOwner+"="+e.owner).Add("label", LabelSpare),
 	})
@@ -83,7 +88,8 @@ func (e *Engine) Spares(ctx context.Context) ([]*Spare, error) {
 			spares = append(spares, s)
 		}
 	}
-	return spares, nil
+	networks, err := spareNetworks(ctx, e, plans)
+	return append(spares, networks...), err
 }
 
 func (e *Engine) inspectSpare(ctx context.Context, id string) (*Spare, error) {
@@ -120,7 +126,10 @@ func (s *Spare) Remove(ctx context.Context) error {
 	defer s.unclaim()
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
-	errs := []error{s.engine.containers.remove(ctx, s.container)}
+	var errs []error
+	if s.container != "" {
+		errs = append(errs, s.engine.containers.remove(ctx, s.container))
+	}
 	for _, name := range s.volumes {
 		errs = append(errs, s.engine.volumes.remove(ctx, name))
 	}
@@ -132,11 +141,8 @@ func (s *Spare) Remove(ctx context.Context) error {
 
 // things are the names and ids of all that is its own.
 func (s *Spare) things() []string {
-	all := append([]string{s.container}, s.volumes...)
-	if s.network != "" {
-		all = append(all, s.network)
-	}
-	return all
+	all := append([]string{s.container, s.network}, s.volumes...)
+	return slices.DeleteFunc(all, func(name string) bool { return name == "" })
 }
 
 // claim says that this process knows of it: nobody takes it for a leftover.

@@ -120,7 +120,14 @@ func (s *starter) createNetwork(ctx context.Context) error {
 		return err
 	}
 	defer s.graph.span("network")()
-	return s.engine.networks.createPatiently(ctx, s.plan.Network, s.plan.Labels, s.resumed != nil || s.retried, s.log)
+	offered, again := s.Network != nil, s.resumed != nil || s.retried
+	s.passesOn = !again && (s.offer == nil || s.offer.index < 0) // that of a sidecar ends with it
+	if s.takeNetwork(ctx) {
+		return nil
+	} else if offered {
+		_ = s.engine.networks.remove(ctx, s.plan.Network.Name) // one that stays shows below
+	}
+	return s.engine.networks.createPatiently(ctx, s.plan.Network, s.plan.Labels, offered || again, s.log)
 }
 
 // createVolumes creates the job's volumes and fills those that have files.

@@ -89,7 +89,7 @@ func execute(ctx context.Context, g *globals, o execOptions, names []string) err
 	if err != nil {
 		return err
 	}
-	engine, err := options.Connect(poll, c.Runners[0].Docker.Engine(os.Getenv), nil)
+	engine, err := options.Connect(poll, c.Runners[0].Docker.Engine(os.Getenv), executor.Connection{})
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (d *doctor) engine(ctx context.Context, r *config.Runner) {
 	o := d.Options.Options
 	o.SystemID = d.NewOwner()
 	where := r.Docker.Engine(o.Env)
-	e, err := o.Connect(ctx, where, nil)
+	e, err := o.Connect(ctx, where, executor.Connection{})
 	if err != nil {
 		d.fail("engine", "start docker, and let this user reach it", "%v", err)
 		return

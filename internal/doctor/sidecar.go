@@ -142,7 +142,7 @@ func (d *doctor) obey(ctx context.Context, gitlab *coordinator.Server, id int64,
 		err = runErr
 	}
 	o.Config = c
-	if e, connectErr := o.Connect(context.WithoutCancel(ctx), c.Runners[0].Docker.Engine(o.Env), nil); connectErr == nil {
+	if e, connectErr := o.Connect(context.WithoutCancel(ctx), c.Runners[0].Docker.Engine(o.Env), executor.Connection{}); connectErr == nil {
 		_ = e.Sweep(context.WithoutCancel(ctx), true, executor.Leave{})
 		e.Close()
 	}

@@ -28,7 +28,7 @@ type Input struct {
 	ProjectSlot int    // CI_CONCURRENT_PROJECT_ID: the same among the project's jobs
 	Started     time.Time
 	Random      string // 16 hex digits that make this job's names unique
-	Network     string // name of the job's network; empty: gitlab-runner's for this job
+	Network     string // name of the job's network, which other jobs may have before or after it; empty: gitlab-runner's for this job
 	OwnImage    string // id of the runner's own image
 	Facts       executor.Facts
 	Version     string

@@ -170,5 +170,8 @@ func makeNetwork(c *compiler, p *executor.Plan) *executor.Network {
 	if d.NetworkMTU > 0 {
 		n.MTU = d.NetworkMTU
 	}
+	if c.Network != "" {
+		shareNetwork(c, n)
+	}
 	return n
 }

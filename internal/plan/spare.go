@@ -33,7 +33,7 @@ func makeSpare(c *compiler, p *executor.Plan, s *sidecars) (*executor.Plan, erro
 	if index < 0 || len(s.setup.Sidecars) != 1 || p.Network == nil || len(sidecarOf(s).Entrypoint) > 0 || p.Services[index].Prepare != nil {
 		return nil, nil
 	}
-	spare := &executor.Plan{Name: p.Name, Labels: spareLabels(p.Labels), OwnImage: p.OwnImage, Network: p.Network, Volumes: p.Volumes}
+	spare := &executor.Plan{Name: p.Name, Labels: spareLabels(p.Labels), OwnImage: p.OwnImage, Network: ownNetwork(p), Volumes: p.Volumes}
 	for _, v := range p.Volumes {
 		if v.Temporary && len(v.Files) == 0 {
 			return nil, nil // it ends with this job, and the next one would not find its own there
@@ -52,6 +52,13 @@ func makeSpare(c *compiler, p *executor.Plan, s *sidecars) (*executor.Plan, erro
 	p.Services[index].Form, spare.Services[0].Form = form, form
 	spare.Services[0].Labels = labelSpare(c, maps.Clone(svc.Labels), p.Name, form)
 	return spare, nil
+}
+
+// ownNetwork is one that ends with the sidecar that it was made for.
+func ownNetwork(p *executor.Plan) *executor.Network {
+	own := *p.Network
+	own.Form, own.Labels = "", nil
+	return &own
 }
 
 // sidecarOf is the first sidecar; a zero one where there is none.

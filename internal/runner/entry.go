@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 
+	"lced-runner/dind"
 	"lced-runner/executor"
 	"lced-runner/internal/cache"
 	"lced-runner/internal/config"
@@ -25,6 +26,7 @@ type entry struct {
 	global   *config.Config
 	api      *jobapi.Client
 	engine   *executor.Engine
+	host     string // the engine's address
 	janitor  *janitor.Janitor
 	log      *slog.Logger
 	status   *status.Runner
@@ -42,6 +44,7 @@ type connections struct {
 	engines   map[config.Engine]*executor.Engine
 	janitors  map[config.Engine]*janitor.Janitor
 	known     func(labels map[string]string) bool // what the journal knows is no orphan
+	networks  *dind.Pool[*executor.Spare]         // kept for jobs to come
 	sessions  *session.Server                     // of web terminals; nil: there are none
 	terminals config.SessionServer                // with which it was started
 }
@@ -88,7 +91,7 @@ func (cs *connections) entryOf(ctx context.Context, global *config.Config, c *co
 		}
 	}
 	e.engine, err = cs.engine(ctx, where)
-	e.janitor = cs.janitors[where]
+	e.janitor, e.host = cs.janitors[where], where.Host
 	return e, err
 }
 
@@ -112,7 +115,14 @@ func (cs *connections) engine(ctx context.Context, where config.Engine) (*execut
 	defer cs.mu.Unlock()
 	if cs.engines[where] == nil {
 		var j *janitor.Janitor
-		engine, err := cs.Connect(ctx, where, func(u executor.Use) { j.Note(u) })
+		more := executor.Connection{
+			OnUse:      func(u executor.Use) { j.Note(u) },
+			FreeSubnet: func(ctx context.Context) (bool, error) { return cs.networks.Relieve(ctx, where.Host) },
+		}
+		for _, other := range cs.engines {
+			more.Beside = other
+		}
+		engine, err := cs.Connect(ctx, where, more)
 		if err != nil {
 			return nil, err
 		}
@@ -123,12 +133,11 @@ func (cs *connections) engine(ctx context.Context, where config.Engine) (*execut
 	return cs.engines[where], nil
 }
 
-// Connect reaches an engine. What is created there belongs to the system id. onUse, which may be nil, is told what jobs use.
-func (o *Options) Connect(ctx context.Context, where config.Engine, onUse func(executor.Use)) (*executor.Engine, error) {
-	return executor.Connect(ctx, executor.Connection{
-		Host: where.Host, TLSVerify: where.TLSVerify, CertPath: where.CertPath, APIVersion: o.Env("DOCKER_API_VERSION"),
-		Owner: o.SystemID, UserAgent: "lced-runner/" + o.Version, OnUse: onUse,
-	})
+// Connect reaches an engine. What is created there belongs to the system id. The rest of the connection is as it is given.
+func (o *Options) Connect(ctx context.Context, where config.Engine, c executor.Connection) (*executor.Engine, error) {
+	c.Host, c.TLSVerify, c.CertPath, c.APIVersion = where.Host, where.TLSVerify, where.CertPath, o.Env("DOCKER_API_VERSION")
+	c.Owner, c.UserAgent = o.SystemID, "lced-runner/"+o.Version
+	return executor.Connect(ctx, c)
 }
 
 // introduce tells GitLab of this runner and its features, and finds out whether its token is any good.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"lced-runner/dind"
@@ -45,12 +46,12 @@ func (e *entry) helperRoom() dind.Room {
 	return room
 }
 
-// helperCheck is how often it is looked for helpers that nobody needed in time.
-const helperCheck = time.Minute
+// spareCheck is how often it is looked for helpers and networks that nobody needed in time.
+const spareCheck = time.Minute
 
-// expireHelpers removes those.
-func expireHelpers(ctx context.Context, r *Runner) {
-	if err := r.helpers.Expire(ctx); err != nil {
-		r.Logger.Warn("could not remove a helper that was kept for the next job", "error", err)
+// expireSpares removes those.
+func expireSpares(ctx context.Context, r *Runner) {
+	if err := errors.Join(r.helpers.Expire(ctx), r.networks.Expire(ctx)); err != nil {
+		r.Logger.Warn("could not remove what was kept for the next job", "error", err)
 	}
 }

@@ -97,7 +97,7 @@ func (r *Runner) ready(ctx context.Context, e *entry) error {
 	}
 	// What waits for some job takes what one that is there can use better.
 	for _, pool := range []*dind.Pool[*executor.Spare]{r.helpers, r.warm} {
-		if gone, rerr := pool.Relieve(ctx); rerr != nil || gone {
+		if gone, rerr := pool.Relieve(ctx, ""); rerr != nil || gone {
 			return errors.Join(rerr, e.janitor.Refuse(ctx))
 		}
 	}

@@ -36,7 +36,8 @@ type account struct {
 	place  string // of which the job has leased the sidecar that was kept, if there was one
 	keep   bool   // a sidecar is to be kept for the next such job
 
-	helperPlace string // of which the job has leased the helper that was kept
+	helperPlace string          // of which the job has leased the helper that was kept
+	network     *executor.Spare // was kept, and is the job's; nil: there was none
 }
 
 // life is one job at work.
@@ -154,6 +155,7 @@ func (l *life) begin(ctx context.Context) (*executor.Job, error) {
 	compiled, spare, err := l.compileWarm(ctx)
 	interpolated(l.status, compiled, err)
 	if err != nil {
+		returnNetwork(ctx, l)
 		return nil, err
 	}
 	l.trace.AddMasks(compiled.Masks...)
@@ -164,7 +166,7 @@ func (l *life) begin(ctx context.Context) (*executor.Job, error) {
 	l.change(journal.Change{Compiled: compiled})
 	run := l.equip(l.entry.engine.NewJob(compiled.Plan, l.section), compiled)
 	run.Spare, l.keep = spare, compiled.Spare != nil
-	run.Helper = l.leaseHelper(ctx, compiled.Plan)
+	run.Helper, run.Network = l.leaseHelper(ctx, compiled.Plan), l.network
 	return run, nil
 }
 
@@ -173,6 +175,9 @@ func (l *life) equip(run *executor.Job, c *plan.Compiled) *executor.Job {
 	l.record.Compiled = c
 	run.Save = func(s executor.State) { l.change(journal.Change{State: &s}) }
 	run.Grace = l.grace
+	run.KeepNetwork = func(ctx context.Context, form string, take func(context.Context) (*executor.Spare, error)) bool {
+		return keepNetwork(ctx, l, form, take)
+	}
 	l.offerTerminal(run)
 	run.Again = func(e *executor.ServiceError) bool { return dind.MayPass(e.Log) }
 	if c.Services {
@@ -206,6 +211,7 @@ func (l *life) compile(ctx context.Context) (*plan.Compiled, error) {
 		DockerAuth: logins, JobAuth: ofJob, ServerCA: plan.ServerCA(e.ca, l.job), ClientCert: e.cert, ClientKey: e.key, Certificates: dind.CertificateFiles,
 		Cache: l.signer(), Images: map[string]executor.ImageConfig{},
 	}
+	leaseNetwork(ctx, l)
 	for {
 		compiled, err := plan.Compile(l.input)
 		unknown, ok := errors.AsType[*plan.UnknownImageError](err)

@@ -26,7 +26,7 @@ func (r *Runner) recoverJobs(poll, stay, jobs context.Context, wg *sync.WaitGrou
 		r.Logger.Warn("logs of jobs that are over may be left in the state directory", "error", err)
 	}
 	told := recall(poll, r)
-	r.sweep(poll, kept(left), func(e *executor.Engine) []*executor.Spare { return adoptSpares(poll, r, e) })
+	r.sweep(poll, kept(left), func(e *executor.Engine) []*executor.Spare { return adoptSpares(poll, r, e, kept(left)) })
 	for _, record := range left {
 		switch p := r.pollerFor(record); {
 		case p == nil:

@@ -71,7 +71,7 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{
-		connections: connections{Options: o, engines: map[config.Engine]*executor.Engine{}, janitors: map[config.Engine]*janitor.Janitor{}},
+		connections: connections{Options: o, engines: map[config.Engine]*executor.Engine{}, janitors: map[config.Engine]*janitor.Janitor{}, networks: dind.NewPool[*executor.Spare]()},
 		slots:       newSlots(o.Config.Concurrent), rations: rations{Ration: o.Ration}, journal: j, housed: map[config.Engine]bool{},
 		warm: dind.NewPool[*executor.Spare](), helpers: dind.NewPool[*executor.Spare](),
 	}
@@ -109,7 +109,7 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 	learnt := make(chan error, 1)
 	pollers := r.pollers
 	wg.Go(func() { learnt <- r.learn(poll, pollers) })
-	expiry := time.NewTicker(helperCheck)
+	expiry := time.NewTicker(spareCheck)
 	defer expiry.Stop()
 	r.feed(poll, stay, jobs, stop, &wg)
 	configured(r.Status, r.Config, r.pollers)
@@ -131,7 +131,7 @@ func (r *Runner) Run(poll, stay, jobs context.Context, changes <-chan *config.Co
 			configured(r.Status, c, r.pollers)
 			r.Logger.Info("the new configuration is in use", "runners", len(r.pollers), "concurrent", c.Concurrent)
 		case <-expiry.C:
-			wg.Go(func() { expireHelpers(poll, r) })
+			wg.Go(func() { expireSpares(poll, r) })
 		case unfit = <-learnt:
 			if unfit != nil {
 				stop(unfit)
@@ -162,7 +162,8 @@ func clearUp(stay, jobs context.Context, r *Runner) {
 	if stay.Err() != nil && err == nil && len(left) > 0 {
 		return // a next process is to come for the jobs, and takes over what is kept ready as well
 	}
-	if err := errors.Join(r.warm.Close(context.WithoutCancel(jobs)), r.helpers.Close(context.WithoutCancel(jobs))); err != nil {
+	bare := context.WithoutCancel(jobs)
+	if err := errors.Join(r.warm.Close(bare), r.helpers.Close(bare), r.networks.Close(bare)); err != nil {
 		r.Logger.Warn("could not remove everything that was kept ready; the next start does", "error", err)
 	}
 	if err == nil && len(left) == 0 && jobs.Err() == nil {

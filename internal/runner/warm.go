@@ -36,6 +36,7 @@ func (l *life) compileWarm(ctx context.Context) (*plan.Compiled, *executor.Spare
 		return compiled, nil, nil
 	}
 	if compiled.Spare != nil && compiled.Spare.Services[0].Form == spare.Form {
+		returnNetwork(ctx, l)
 		l.input.Random, l.input.Network = spare.Name[strings.LastIndex(spare.Name, "-")+1:], spare.Network()
 		if compiled, err = plan.Compile(l.input); err != nil {
 			return nil, nil, errors.Join(err, spare.Remove(ctx))
@@ -107,15 +108,21 @@ func freeMemory(least config.Bytes) func(context.Context) (bool, error) {
 // adoptSpare takes over one, if the configuration still wants it.
 func adoptSpare(r *Runner, e *entry, s *executor.Spare) bool {
 	want := dind.Wanted{Runner: s.Runner, Place: s.Place, Form: s.Form}
-	if s.Helper {
+	switch {
+	case s.IsNetwork():
+		return networksOf(r, e, s.Form).adopt(e.networkRoom(), s)
+	case jobapi.ShortToken(e.config.Token.Reveal()) != s.Runner:
+		return false
+	case s.Helper:
 		return r.helpers.Adopt(want, time.Now(), e.helperRoom(), s)
 	}
 	return r.warm.Adopt(want, s.Since, e.room(), s)
 }
 
-// adoptSpares takes over the sidecars and helpers that an earlier process kept and that the configuration still wants. The others go.
-func adoptSpares(ctx context.Context, r *Runner, engine *executor.Engine) []*executor.Spare {
-	spares, err := engine.Spares(ctx)
+// adoptSpares takes over the sidecars, helpers and networks that an earlier process kept and that the configuration still wants. The
+// others go. The plans are of the jobs that go on, which have their own.
+func adoptSpares(ctx context.Context, r *Runner, engine *executor.Engine, plans []*executor.Plan) []*executor.Spare {
+	spares, err := engine.Spares(ctx, plans)
 	if err != nil {
 		r.Logger.Warn("what an earlier runner kept ready is not used", "error", err)
 	}
@@ -123,9 +130,9 @@ func adoptSpares(ctx context.Context, r *Runner, engine *executor.Engine) []*exe
 	for _, s := range spares {
 		for _, p := range r.pollers {
 			e := p.entry()
-			if e.engine == engine && jobapi.ShortToken(e.config.Token.Reveal()) == s.Runner && adoptSpare(r, e, s) {
+			if e.engine == engine && adoptSpare(r, e, s) {
 				adopted = append(adopted, s)
-				r.Logger.Info("a container that an earlier runner kept ready is used", "container", executor.SpareName(s.Name))
+				r.Logger.Info("what an earlier runner kept ready is used", "name", s.Name)
 				break
 			}
 		}
