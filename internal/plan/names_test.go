@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lced-runner/executor"
+	"lced-runner/internal/config"
 	"lced-runner/jobapi"
 )
 
@@ -151,6 +152,39 @@ func TestStoreNames(t *testing.T) {
 	for _, key := range []string{"docker", "docker-protected", "protected-docker", "protected-store-docker", "-protected-store-docker"} {
 		if got := n.store(key, false); got == protected {
 			t.Errorf("key %q gets %s, the store of protected refs", key, got)
+		}
+	}
+}
+
+// TestSharedNetwork: a network that other jobs may have tells of none; where the configuration asks for anything but the default it is
+// the job's own.
+func TestSharedNetwork(t *testing.T) {
+	t.Parallel()
+	in := goldenInput(t, "testdata/plain")
+	in.Network = "lced-1"
+	compiled, err := Compile(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := compiled.Plan.Network
+	if n.Name != "lced-1" || n.Form == "" || n.Labels[executor.LabelOwner] != in.SystemID || n.Labels[executor.LabelSpareForm] != n.Form {
+		t.Errorf("the network is %+v", n)
+	}
+	for name, value := range n.Labels {
+		if strings.Contains(name, ".job.") || strings.Contains(name, ".pipeline.") || strings.Contains(name, ".project.") || strings.HasSuffix(name, ".runner.id") {
+			t.Errorf("it is labelled as one job's: %s=%s", name, value)
+		}
+	}
+	for what, change := range map[string]func(*config.Docker){
+		"network_mtu": func(d *config.Docker) { d.NetworkMTU = 1400 }, "enable_ipv6": func(d *config.Docker) { d.EnableIPv6 = true },
+		"network_mode": func(d *config.Docker) { d.NetworkMode = "host" }, "links": func(d *config.Docker) { d.Links = []string{"db"} },
+	} {
+		runner := *in.Runner
+		changed := in
+		changed.Runner = &runner
+		change(&runner.Docker)
+		if NetworkForm(changed) != "" {
+			t.Errorf("with %s jobs share networks", what)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,7 +99,8 @@ func (w *world) engineIsAway(n *nested) {
 	succeeds("back\n")(w.t, ending{j, log})
 }
 
-// noFreeSubnet fills the engine's pool with networks that seem to be left from jobs of this runner.
+// noFreeSubnet fills the engine's pool with networks that seem to be left from jobs of this runner, then with those of others: the one that
+// is kept for the next job is all that the runner can give up, once the job that has it has ended.
 func (w *world) noFreeSubnet() {
 	t := w.t
 	t.Helper()
@@ -113,6 +115,31 @@ func (w *world) noFreeSubnet() {
 	}
 	j, log := w.run(job("echo not stopped by that"))
 	succeeds("the engine has no free subnet left", "unused networks of this runner", "not stopped by that\n")(t, ending{j, log})
+	w.awaitNetworks(1)
+	var others []string
+	for full = false; !full; {
+		made, err := w.docker.NetworkCreate(t.Context(), fmt.Sprint("others-", len(others)), client.NetworkCreateOptions{})
+		if full = err != nil; !full {
+			others = append(others, made.ID)
+		}
+	}
+	one := w.submit(job("echo begun; " + untilGo))
+	w.awaitLog(one, "begun\n")
+	two := w.submit(job("echo not stopped by that either"))
+	w.awaitLog(two, "removed 0 unused networks")
+	w.letGo(w.containerOf(one, "build"))
+	for _, id := range []int64{one, two} {
+		j, log := w.await(id)
+		succeeds()(t, ending{j, log})
+	}
+	if log := string(w.gitlab.Trace(two)); !strings.Contains(log, "removed 1 unused networks") {
+		t.Errorf("the log does not say that the other job's network was given up:\n%s", log)
+	}
+	for _, id := range others {
+		if _, err := w.docker.NetworkRemove(t.Context(), id, client.NetworkRemoveOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // fullDisk fills the engine's disk: no job is taken until the image that an earlier job pulled has made room.
