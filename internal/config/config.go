@@ -40,7 +40,7 @@ type LCED struct {
 	Shutdown        string        `key:"shutdown" oneof:"handover|abort" doc:"what SIGTERM does to running jobs: leave them to the next runner process, or end them"`
 	HandoverTimeout time.Duration `key:"handover_timeout" doc:"after how long a job that no runner process took over is reported as failed"`
 
-	HelperIdle time.Duration `key:"helper_idle" doc:"how long the container in which git, caches and artifacts ran is kept for the next job of the same project and slot; 0 means not at all"`
+	HelperIdle time.Duration `key:"helper_idle" doc:"how long the container in which git, caches and artifacts ran is kept for the next job of the same project and slot, and a network for any job; 0 means not at all"`
 }
 
 // SessionServer is the table [session_server]: the web terminals, which are off unless there is an address to listen on.
