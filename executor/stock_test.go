@@ -52,7 +52,7 @@ func TestMomentaryIsNoOrphan(t *testing.T) {
 func TestRemovalOfWhatIsClaimed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var c claims
+		c := claims{counts: &counts{}}
 		c.take("volume")
 		if err := c.remove("volume", func() error { t.Error("removed"); return nil }); !errors.Is(err, errClaimed) {
 			t.Errorf("a claimed volume: %v", err)
