@@ -54,6 +54,7 @@ func (c *chaos) cutPowerOf(j *chaosJob) {
 	if has, sure := c.gitlab.Trace(j.id), spooled(text[:synced]); !bytes.HasPrefix(sure, has) {
 		c.wrong("job %d: GitLab has %d bytes of its log, and of those that were synced, %d, they are not the beginning", j.id, len(has), len(sure))
 	}
+	j.forgot = true
 	c.endings["(logs cut by a power cut)"]++
 	if len(c.gitlab.Trace(j.id)) > 0 {
 		c.endings["(logs cut by a power cut of which GitLab had a part)"]++
