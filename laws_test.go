@@ -40,21 +40,22 @@ func mayImport() map[string][]string {
 // homes says where a foreign module is at home. The Go project's own modules are at home everywhere.
 func homes() map[string][]string {
 	return map[string][]string{
-		"github.com/moby/moby":               {"executor"},
-		"github.com/docker/go-connections":   {"executor"},
-		"github.com/containerd/errdefs":      {"executor"}, // the errors and image data that the Docker client returns
-		"github.com/opencontainers":          {"executor"},
-		"github.com/pelletier/go-toml":       {"internal/config"},
-		"go.yaml.in/yaml":                    {"internal/config", "internal/ciyaml"},
-		"github.com/spf13/cobra":             {"cmd"},
-		"github.com/spf13/pflag":             {"cmd"}, // cobra's flags
-		"github.com/VictoriaMetrics/metrics": {"internal/status"},
-		"github.com/prometheus":              {"internal/status"}, // tests: reads what is served
-		"github.com/klauspost/compress":      {"internal/archive"},
-		"github.com/bmatcuk/doublestar":      {"internal/archive", "internal/config", "internal/plan"}, // the globs of allowed_images
-		"github.com/minio/minio-go":          {"internal/cache"},
-		"github.com/coder/websocket":         {"internal/session", "internal/coordinator"}, // coordinator: the other end
-		"golang.org/x":                       {""},
+		"github.com/moby/moby":                  {"executor"},
+		"github.com/docker/go-connections":      {"executor"},
+		"github.com/containerd/errdefs":         {"executor"}, // the errors and image data that the Docker client returns
+		"github.com/opencontainers":             {"executor"},
+		"github.com/pelletier/go-toml":          {"internal/config"},
+		"go.yaml.in/yaml":                       {"internal/config", "internal/ciyaml"},
+		"github.com/spf13/cobra":                {"cmd"},
+		"github.com/spf13/pflag":                {"cmd"}, // cobra's flags
+		"github.com/KimMachineGun/automemlimit": {"cmd"},
+		"github.com/VictoriaMetrics/metrics":    {"internal/status"},
+		"github.com/prometheus":                 {"internal/status"}, // tests: reads what is served
+		"github.com/klauspost/compress":         {"internal/archive"},
+		"github.com/bmatcuk/doublestar":         {"internal/archive", "internal/config", "internal/plan"}, // the globs of allowed_images
+		"github.com/minio/minio-go":             {"internal/cache"},
+		"github.com/coder/websocket":            {"internal/session", "internal/coordinator"}, // coordinator: the other end
+		"golang.org/x":                          {""},
 	}
 }
 

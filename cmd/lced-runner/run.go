@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -65,15 +64,9 @@ type serving struct {
 	ration runner.Ration // after which it ends by itself
 }
 
-// heapGrowth is by how many percent the heap grows until it is collected. What lives in it is some three megabytes, so that a
-// collection costs a millisecond or two, and Go's own 100 a megabyte of a small board's memory. GOGC beats it.
-const heapGrowth = 50
-
 // serve takes jobs with the configuration that was read, until a signal or the ration ends it.
 func (w *watcher) serve(ctx context.Context, how serving) error {
-	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(heapGrowth)
-	}
+	saveMemory(w.log)
 	c, log, dir := w.current, w.log, filepath.Dir(w.file)
 	id, warning := config.SystemID(dir)
 	if warning != nil {

@@ -31,7 +31,7 @@ func TestSmallBoard(t *testing.T) {
 	w.moveTo(t.TempDir())
 	w.writeConfig(fmt.Sprintf("concurrent = 4\ncheck_interval = 1\n\n[[runners]]\n  name = \"e2e\"\n  url = %q\n  token = %q\n  executor = \"docker\"\n  output_limit = 65536\n  [runners.docker]%s", w.url, w.token, plainConfig))
 	id := strings.TrimSpace(command(t, "", "docker", "run", "-d", "--memory", "48m", "--memory-swap", "48m",
-		"-v", w.dir+":/etc/gitlab-runner", "-v", "/var/run/docker.sock:/var/run/docker.sock", "lced-runner:dev"))
+		"-e", "LISTEN_ADDRESS=:9252", "-v", w.dir+":/etc/gitlab-runner", "-v", "/var/run/docker.sock:/var/run/docker.sock", "lced-runner:dev"))
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log of the runner:\n%s", command(t, "", "docker", "logs", id))
@@ -46,6 +46,8 @@ func TestSmallBoard(t *testing.T) {
 			t.Errorf("job %s: %d whole lines of its log arrived, want %d", j.Name, lines, 20<<20/99)
 		}
 	}
+	metrics := fetch(t, "http://"+w.inspect(id).NetworkSettings.Networks["bridge"].IPAddress.String()+":9252/metrics")
+	wantTexts(t, metrics, fmt.Sprintf("\ngo_memlimit_bytes %d\n", 48<<20*8/10))
 	command(t, "", "docker", "kill", "-s", "QUIT", id)
 	command(t, "", "docker", "wait", id)
 	if s := w.inspect(id).State; s.OOMKilled || s.ExitCode != 0 {

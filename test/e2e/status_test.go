@@ -35,18 +35,7 @@ func TestStatus(t *testing.T) {
 	w.startRunner()
 	w.awaitSaid("serving metrics, health and status")
 	address := regexp.MustCompile(`listen_address=([0-9.:]+)`).FindStringSubmatch(w.log.String())[1]
-	get := func(path string) string {
-		response, err := http.Get("http://" + address + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(body)
-	}
+	get := func(path string) string { return fetch(t, "http://"+address+path) }
 	const hidden = "a-secret-of-the-project"
 	spec := dockerJob("docker:latest", nil, "echo began; until [ -e /signs/go ]; do sleep 0.2; done", "exit 3")
 	spec.Variables = []coordinator.Variable{{Key: "SECRET", Value: hidden, Masked: true}}
@@ -100,4 +89,19 @@ func readFile(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// fetch is what is served at an address.
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
