@@ -24,9 +24,9 @@ const (
 	podmanName   = "podman"
 )
 
-// IsBuilder says whether an image is one of those that build images without docker and whose contract is known:
+// isBuilder says whether an image is one of those that build images without docker and whose contract is known:
 // moby/buildkit, and podman's own, under any registry.
-func IsBuilder(image string) bool { return isBuildKit(image) || isPodman(image) }
+func isBuilder(image string) bool { return isBuildKit(image) || isPodman(image) }
 
 func isBuildKit(image string) bool { return isRepository(image, "moby/buildkit") }
 
@@ -48,7 +48,7 @@ func isRepository(image, name string) bool {
 // A service whose entrypoint the job sets is left to it.
 func addBuilders(job Job, s *Setup) {
 	for i, service := range job.Services {
-		if !IsBuilder(service.Name) || len(service.Entrypoint) > 0 {
+		if !isBuilder(service.Name) || len(service.Entrypoint) > 0 {
 			continue
 		}
 		b := Builder{Service: i, Aliases: service.Aliases}

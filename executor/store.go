@@ -15,12 +15,12 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// LabelStore marks the volume of a [Store]; its value is the name without version.
-const LabelStore = "lced.store"
+// labelStore marks the volume of a [Store]; its value is the name without version.
+const labelStore = "lced.store"
 
 // volume is the store for a service of this image.
 func (st *Store) volume(image resolved) Volume {
-	labels := map[string]string{LabelStore: st.Name}
+	labels := map[string]string{labelStore: st.Name}
 	maps.Copy(labels, st.Labels)
 	return Volume{Name: st.Name + "-" + st.version(image), Target: st.Target, Labels: labels}
 }
@@ -133,7 +133,7 @@ type StoredVolume struct {
 
 // Stores lists those that are ours and have all these labels.
 func (s *Stock) Stores(ctx context.Context, labels map[string]string) ([]StoredVolume, error) {
-	filters := ours(s.engine.owner).Add("label", LabelStore)
+	filters := ours(s.engine.owner).Add("label", labelStore)
 	for name, value := range labels {
 		filters = filters.Add("label", name+"="+value)
 	}
@@ -144,7 +144,7 @@ func (s *Stock) Stores(ctx context.Context, labels map[string]string) ([]StoredV
 	var stores []StoredVolume
 	for _, v := range res.Items {
 		created, _ := time.Parse(time.RFC3339, v.CreatedAt) // without one it counts as the oldest
-		stores = append(stores, StoredVolume{Name: v.Name, Store: v.Labels[LabelStore], Created: created})
+		stores = append(stores, StoredVolume{Name: v.Name, Store: v.Labels[labelStore], Created: created})
 	}
 	return stores, nil
 }

@@ -102,20 +102,20 @@ func TestParseVolume(t *testing.T) {
 		{spec: "/a:/b:/c"},
 		{spec: "/a:/b:ro:rw"},
 	} {
-		got, err := ParseVolume(test.spec)
+		got, err := parseVolume(test.spec)
 		if (err != nil) != (test.want == Volume{}) {
-			t.Errorf("ParseVolume(%q): error %v, want %+v", test.spec, err, test.want)
+			t.Errorf("parseVolume(%q): error %v, want %+v", test.spec, err, test.want)
 			continue
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
-			t.Errorf("ParseVolume(%q) (-want +got):\n%s", test.spec, diff)
+			t.Errorf("parseVolume(%q) (-want +got):\n%s", test.spec, diff)
 		}
 		bind := test.bind
 		if bind == "" {
 			bind = test.spec
 		}
 		if err == nil && got.String() != bind {
-			t.Errorf("ParseVolume(%q).String() = %q, want %q", test.spec, got, bind)
+			t.Errorf("parseVolume(%q).String() = %q, want %q", test.spec, got, bind)
 		}
 	}
 }

@@ -17,9 +17,9 @@ type Volume struct {
 	Propagation string // "" or shared, slave, private, rshared, rslave, rprivate
 }
 
-// ParseVolume reads [source:]destination[:ro|rw|O][:z][:propagation], gitlab-runner's grammar. A comma may stand before
+// parseVolume reads [source:]destination[:ro|rw|O][:z][:propagation], gitlab-runner's grammar. A comma may stand before
 // label and propagation; mode and label may be in either case. Errors say what is expected; the caller names the entry.
-func ParseVolume(spec string) (Volume, error) {
+func parseVolume(spec string) (Volume, error) {
 	parts := strings.Split(spec, ":")
 	var options []string
 	for len(parts) > 1 && isOptions(parts[len(parts)-1]) {
@@ -94,8 +94,8 @@ func (v Volume) String() string {
 	return s
 }
 
-// UnmarshalText is ParseVolume for the decoder.
+// UnmarshalText is parseVolume for the decoder.
 func (v *Volume) UnmarshalText(text []byte) (err error) {
-	*v, err = ParseVolume(string(text))
+	*v, err = parseVolume(string(text))
 	return err
 }
