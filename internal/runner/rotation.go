@@ -22,7 +22,12 @@ type rotation struct {
 	lost     *registration.LostTokenError // a new token that is not in the file yet
 	file     *config.Runner               // the runner as the file has it then
 	warned   bool
+	renewed  time.Time // when this process last got a new one
 }
+
+// renewedPause is how long a token is left alone that was renewed and is due again at once: GitLab says when it ends, and the clock
+// of a board that is years ahead makes each one look as if it had ended. Each renewal writes the file and ends the token before.
+const renewedPause = time.Hour
 
 // keepToken replaces the runner's token before it ends, until ctx ends or the configuration has the runner no more.
 func (r *Runner) keepToken(ctx context.Context, p *poller) {
@@ -66,6 +71,13 @@ func (k *rotation) due(e *entry) bool {
 	if k.ConfigFile == "" || c.TokenExpiresAt.IsZero() || time.Now().Before(rotationTime(c)) {
 		return false
 	}
+	if !k.renewed.IsZero() && time.Since(k.renewed) < renewedPause {
+		if !k.warned {
+			k.warned = true
+			e.log.Warn("the runner's token was just renewed and seems to have ended: is the clock of this machine right?", "expires", c.TokenExpiresAt, "now", time.Now())
+		}
+		return false
+	}
 	why := c.TokenInFile()
 	if c.FeatureFlags[noRotation] {
 		why = errors.New(noRotation + " is set")
@@ -88,6 +100,7 @@ func (k *rotation) renew(ctx context.Context, e *entry) {
 		fresh, reset := m.ResetToken(ctx, e.config, "")
 		err = reset
 		if fresh.Token != "" {
+			k.renewed = time.Now()
 			c := *e.config
 			c.Token, c.RawToken, c.TokenObtainedAt, c.TokenExpiresAt = fresh.Token, fresh.Token, time.Now(), fresh.TokenExpiresAt
 			err = errors.Join(err, k.goOn(e, &c))

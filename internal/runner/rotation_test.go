@@ -152,6 +152,29 @@ func TestTokenIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestRenewalUnderAWrongClock: a token that looks as if it had ended although it is new is not renewed again at once.
+func TestRenewalUnderAWrongClock(t *testing.T) {
+	t.Parallel()
+	r, p, gitlab, log := rotator(t, -time.Hour, "")
+	k := &rotation{Runner: r, poller: p}
+	if !k.due(p.entry()) {
+		t.Fatal("the token is not to be renewed")
+	}
+	k.renew(t.Context(), p.entry())
+	fresh := p.entry()
+	if fresh.config.Token.Reveal() != coordinator.RunnersOf(gitlab)[0].Token {
+		t.Fatalf("the token was not renewed\n%s", log)
+	}
+	fresh.config.TokenExpiresAt = time.Now().AddDate(-10, 0, 0) // as a clock has it that is ten years ahead
+	if k.due(fresh) || k.due(fresh) || strings.Count(log.String(), "is the clock of this machine right?") != 1 {
+		t.Errorf("the token is to be renewed again, or not just one warning says why not:\n%s", log)
+	}
+	k.renewed = time.Now().Add(-renewedPause)
+	if !k.due(fresh) {
+		t.Error("the token is never renewed again")
+	}
+}
+
 // TestRotationFails leaves the old token in use, and asks more and more seldom.
 func TestRotationFails(t *testing.T) {
 	t.Parallel()

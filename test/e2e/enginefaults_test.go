@@ -3,20 +3,24 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/moby/moby/client"
 
+	"lced-runner/internal/ciyaml"
 	"lced-runner/internal/config"
 	"lced-runner/internal/coordinator"
 	"lced-runner/internal/janitor"
 )
 
 // TestEngineFaults lets one runner meet an engine whose subnets are used up, one that stands still for a while, one that is
-// killed under a script, with and without live-restore, one that is stopped under another and away for a while, and one whose disk is full. No job is lost or
+// killed under a script, with and without live-restore, one that is stopped under another and away for a while, one that is tidied up all the time, and
+// one whose disk is full. No job is lost or
 // blamed, and nothing is left on the engine. What takes minutes is tested with an engine that is made up (package executor).
 func TestEngineFaults(t *testing.T) {
 	t.Parallel()
@@ -33,6 +37,7 @@ func TestEngineFaults(t *testing.T) {
 	w.engineRestartsUnderItsContainers(n)
 	w.engineIsKilled(n)
 	w.engineIsAway(n)
+	w.pruned(n)
 	w.fullDisk(n)
 }
 
@@ -97,6 +102,28 @@ func (w *world) engineIsAway(n *nested) {
 	blamesTheEngine(w.t, ending{j, log})
 	j, log = w.await(next)
 	succeeds("back\n")(w.t, ending{j, log})
+}
+
+// pruned removes all that is not in use, again and again, while a job makes it and before it is used. A job with an after_script has
+// its container stopped between the two, which such a prune may meet as well.
+func (w *world) pruned(n *nested) {
+	w.t.Helper()
+	over := make(chan struct{})
+	var pruning sync.WaitGroup
+	pruning.Go(func() {
+		for {
+			_ = exec.Command("docker", "-H", "unix://"+n.socket(), "system", "prune", "-f", "--volumes").Run()
+			select {
+			case <-over:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	})
+	j, log := w.run(beside(job("cat README"), ciyaml.Service{Image: ciyaml.Image{Name: "busybox:latest"}, Command: []string{"sleep", "1000"}}))
+	close(over)
+	pruning.Wait()
+	succeeds("a file of the repository")(w.t, ending{j, log})
 }
 
 // noFreeSubnet fills the engine's pool with networks that seem to be left from jobs of this runner, then with those of others: the one that
