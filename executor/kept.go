@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/client"
@@ -15,6 +17,7 @@ type Kept struct {
 	Name   string
 	State  string // of a container, in the engine's words
 	Labels map[string]string
+	On     []string // of a container, the names of its networks
 }
 
 // Kept lists all that is ours on the engine now, that of running jobs too.
@@ -25,17 +28,21 @@ func (s *Stock) Kept(ctx context.Context) ([]Kept, error) {
 	containers, err := e.docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
 	errs := []error{err}
 	for _, c := range containers.Items {
-		kept = append(kept, Kept{"container", strings.TrimPrefix(strings.Join(c.Names, ","), "/"), string(c.State), c.Labels})
+		one := Kept{Kind: "container", Name: strings.TrimPrefix(strings.Join(c.Names, ","), "/"), State: string(c.State), Labels: c.Labels}
+		if c.NetworkSettings != nil {
+			one.On = slices.Collect(maps.Keys(c.NetworkSettings.Networks))
+		}
+		kept = append(kept, one)
 	}
 	networks, err := e.docker.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
 	errs = append(errs, err)
 	for _, n := range networks.Items {
-		kept = append(kept, Kept{"network", n.Name, "", n.Labels})
+		kept = append(kept, Kept{Kind: "network", Name: n.Name, Labels: n.Labels})
 	}
 	volumes, err := e.docker.VolumeList(ctx, client.VolumeListOptions{Filters: ours})
 	errs = append(errs, err)
 	for _, v := range volumes.Items {
-		kept = append(kept, Kept{"volume", v.Name, "", v.Labels})
+		kept = append(kept, Kept{Kind: "volume", Name: v.Name, Labels: v.Labels})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return kept, fmt.Errorf("list what is ours on the docker engine at %s: %w", e.host, err)

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -33,8 +34,16 @@ func (cs *connections) Kept(ctx context.Context) ([]status.Kept, error) {
 	var errs []error
 	for _, engine := range engines {
 		all, err := engine.Stock().Kept(ctx)
+		jobs := map[string]string{} // by network, whose own labels may tell of none
 		for _, k := range all {
-			kept = append(kept, status.Kept{Kind: k.Kind, Name: k.Name, State: k.State, Job: k.Labels["com.gitlab.gitlab-runner.job.id"]})
+			job := k.Labels["com.gitlab.gitlab-runner.job.id"]
+			for _, network := range k.On {
+				jobs[network] = cmp.Or(jobs[network], job)
+			}
+			if k.Kind == "network" {
+				job = cmp.Or(job, jobs[k.Name])
+			}
+			kept = append(kept, status.Kept{Kind: k.Kind, Name: k.Name, State: k.State, Job: job})
 		}
 		errs = append(errs, err)
 	}

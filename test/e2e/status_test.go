@@ -47,6 +47,9 @@ func TestStatus(t *testing.T) {
 		t.Errorf("%v\n%s", err, text)
 	}
 	wantTexts(t, text, "jobs: 1 of 4", " job ("+w.repo.Path+"): step_script for ", "\n  container runner-", "-build running of job 1", "\n  network ", "\n  volume ", "MiB free")
+	if !regexp.MustCompile(`\n  network lced-[0-9a-f]+ +of job 1\n`).MatchString(text) {
+		t.Errorf("it is not told which job has the network:\n%s", text)
+	}
 	asJSON, err := ask("status", "--json")
 	if err != nil {
 		t.Errorf("%v\n%s", err, asJSON)
