@@ -18,7 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"lced-runner/executor"
@@ -74,6 +74,8 @@ type Journal struct {
 
 	mu    sync.Mutex
 	debts map[string]*debt // by path
+
+	doubted atomic.Bool // the last record of a new job could not be written
 }
 
 // Open makes the directory, 0700, if it does not exist.
@@ -82,19 +84,6 @@ func Open(dir string) (*Journal, error) {
 		return nil, fmt.Errorf("make the journal's directory: %w", err)
 	}
 	return &Journal{dir: dir, debts: map[string]*debt{}}, nil
-}
-
-// Room reports whether the disk of the journal has that many bytes left. It only asks the file system, since a board
-// asks every few seconds and its flash wears by writing.
-func (j *Journal) Room(bytes uint64) error {
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(j.dir, &disk); err != nil {
-		return fmt.Errorf("look for free space in the journal's directory %s: %w", j.dir, err)
-	}
-	if free := disk.Bavail * uint64(disk.Bsize); free < bytes {
-		return fmt.Errorf("the disk of %s has only %d MiB left, too little to keep a job and its log: free some space, or set state_dir in [lced]", j.dir, free>>20)
-	}
-	return nil
 }
 
 const suffix = ".json"
@@ -120,6 +109,9 @@ func (j *Journal) Put(e Entry) error {
 	d := j.lock(e)
 	defer d.mu.Unlock()
 	err = durable.Replace(j.path(e), append([]byte{whole}, text...), more)
+	if e.Running != nil {
+		j.doubted.Store(err != nil)
+	}
 	if err != nil && e.Final != nil && add(j.path(e), Change{Ending: e.Final}, false) == nil {
 		err = nil
 	}

@@ -5,12 +5,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"lced-runner/internal/durable"
 	"lced-runner/jobapi"
 )
 
@@ -97,6 +99,52 @@ func TestRoom(t *testing.T) {
 		t.Error(err)
 	}
 	if err := j.Room(1 << 62); err == nil || !strings.Contains(err.Error(), "free some space") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestRoomOnADiskThatTakesNothing: where a job could not be kept no other one is taken until something can be written again, and none is
+// where the kernel lets nobody write.
+func TestRoomOnADiskThatTakesNothing(t *testing.T) {
+	t.Parallel()
+	dir := smallDisk(t)
+	j, err := Open(filepath.Join(dir, "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := Entry{JobID: 7, URL: "http://gitlab", Running: &Running{}}
+	broken := []string{j.path(e) + durable.Beside, filepath.Join(j.dir, "trial"+durable.Beside)} // no file can be made there
+	for _, path := range broken {
+		if err := os.Mkdir(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Room(1); err != nil {
+		t.Error(err)
+	}
+	if err := j.Put(e); err == nil {
+		t.Error("a record was written")
+	}
+	if err := j.Room(1); err == nil || !strings.Contains(err.Error(), "the last job could not be kept") {
+		t.Errorf("error %v", err)
+	}
+	for _, path := range broken {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := j.Room(1); err != nil {
+			t.Error(err)
+		}
+	}
+	if files, err := os.ReadDir(j.dir); len(files) > 0 || err != nil {
+		t.Errorf("left are %v, %v", files, err)
+	}
+	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Room(1); err == nil || !strings.Contains(err.Error(), "can only be read") {
 		t.Errorf("error %v", err)
 	}
 }
