@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"math"
 	"os"
 	"runtime/debug"
 
@@ -24,9 +25,10 @@ func saveMemory(log *slog.Logger) {
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(heapGrowth)
 	}
-	if limit, err := memlimit.Set(memlimit.WithRatio(heapShare), memlimit.WithMin(leastHeap)); err != nil {
+	switch limit, err := memlimit.Set(memlimit.WithRatio(heapShare), memlimit.WithMin(leastHeap)); {
+	case err != nil:
 		log.Debug("the memory limit of the cgroup is unknown", "error", err)
-	} else {
-		log.Debug("memory", "limit", limit)
+	case limit < math.MaxInt64:
+		log.Debug("Go collects more often near its share of the cgroup's memory", "limit", limit)
 	}
 }
