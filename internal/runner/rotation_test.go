@@ -166,7 +166,8 @@ func TestRenewalUnderAWrongClock(t *testing.T) {
 		t.Fatalf("the token was not renewed\n%s", log)
 	}
 	fresh.config.TokenExpiresAt = time.Now().AddDate(-10, 0, 0) // as a clock has it that is ten years ahead
-	if k.due(fresh) || k.due(fresh) || strings.Count(log.String(), "is the clock of this machine right?") != 1 {
+	again := k.due(fresh)
+	if again = k.due(fresh) || again; again || strings.Count(log.String(), "is the clock of this machine right?") != 1 {
 		t.Errorf("the token is to be renewed again, or not just one warning says why not:\n%s", log)
 	}
 	k.renewed = time.Now().Add(-renewedPause)
