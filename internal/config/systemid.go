@@ -71,8 +71,8 @@ func (i identity) holds() bool { return i.valid && !i.copied }
 
 func readIdentity(dir, here string) identity {
 	i := identity{file: filepath.Join(dir, ".runner_system_id"), mark: filepath.Join(dir, ".runner_hardware")}
+	made, _ := os.ReadFile(i.mark) // before the id, behind which it is written: a new mark is never read with an old id
 	data, err := os.ReadFile(i.file)
-	made, _ := os.ReadFile(i.mark)
 	i.id, i.hardware, i.err = strings.TrimSpace(string(data)), strings.TrimSpace(string(made)), err
 	i.valid = regexp.MustCompile(`^[sr]_[0-9a-zA-Z]{12}$`).MatchString(i.id)
 	i.copied = differ(i.hardware, here)
