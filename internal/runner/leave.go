@@ -39,7 +39,9 @@ func (l *account) endWith(jobs context.Context) (stop func() bool) {
 	return context.AfterFunc(jobs, func() {
 		if err := l.journal.Append(record, journal.Change{Ended: true}); err != nil {
 			l.log.Error("the next process may go on with a job that was to end", "error", err)
+			return
 		}
+		l.log.Debug("from here on no process goes on with the job")
 	})
 }
 

@@ -24,7 +24,7 @@ func caching(spec coordinator.JobSpec, caches ...ciyaml.Cache) coordinator.JobSp
 // vendor is a cache of the directory vendor.
 func vendor(key string) ciyaml.Cache { return ciyaml.Cache{Key: key, Paths: []string{"vendor/"}} }
 
-// one runs a job alone, so that each job of a test has the same slot, and checks its end.
+// one runs a job and checks its end.
 func (w *world) one(name string, spec coordinator.JobSpec, check func(*testing.T, ending)) {
 	w.t.Helper()
 	j, log := w.run(spec)
@@ -34,7 +34,7 @@ func (w *world) one(name string, spec coordinator.JobSpec, check func(*testing.T
 // TestConformance_02_CacheStaysForTheNextJob is job-api contract 8 with a local volume.
 func TestConformance_02_CacheStaysForTheNextJob(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, cacheConfig, nil)
+	w := newNarrowWorld(t, cacheConfig, nil)
 	fill := `mkdir -p vendor/empty; echo "made by $CI_JOB_ID" >vendor/file; ln -s file vendor/link; chmod 750 vendor/file`
 	w.one("the first finds nothing", caching(job(`[ ! -e vendor ]`, fill), vendor("$CI_JOB_NAME/deps")), succeeds(
 		"section_start:", "Restoring cache", "\x1b[32;1mChecking cache for job/deps-non_protected...\x1b[0;m\n",
@@ -59,7 +59,7 @@ func TestConformance_02_CacheStaysForTheNextJob(t *testing.T) {
 // TestConformance_02_CacheKeysAndPolicies is job-api contract 8.1.
 func TestConformance_02_CacheKeysAndPolicies(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, cacheConfig, map[string]string{"go.sum": "first"})
+	w := newNarrowWorld(t, cacheConfig, map[string]string{"go.sum": "first"})
 	put := func(text string) coordinator.JobSpec { return job(`mkdir -p vendor; echo ` + text + ` >vendor/file`) }
 	get := func(want string) coordinator.JobSpec { return job(`[ "$(cat vendor/file)" = ` + want + ` ]`) }
 	none := job(`[ ! -e vendor ]`)
@@ -101,7 +101,7 @@ func TestConformance_02_CacheKeysAndPolicies(t *testing.T) {
 // of a protected one, whatever keys they name.
 func TestConformance_02_CachesOfProtectedRefsAreApart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, cacheConfig, nil)
+	w := newNarrowWorld(t, cacheConfig, nil)
 	fill, empty := job(`mkdir vendor; echo x >vendor/x; echo x >/cache/planted`), job(`[ ! -e vendor ]`, `[ ! -e /cache/planted ]`)
 	forged := patched(caching(fill, vendor("deps")), func(payload map[string]any) {
 		payload["cache"].([]any)[0].(map[string]any)["key"] = "deps-protected/../deps-protected/x"
@@ -117,7 +117,7 @@ func TestConformance_02_CachesOfProtectedRefsAreApart(t *testing.T) {
 // TestWhatACacheCanDo: archives lie where the job can write, and jobs are not trusted.
 func TestConformance_02_HostileCaches(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, cacheConfig, nil)
+	w := newNarrowWorld(t, cacheConfig, nil)
 	dir := "/cache/" + w.repo.Path
 	w.one("an archive that is none", caching(job(fmt.Sprintf("mkdir -p %s/k-non_protected; echo nonsense >%s/k-non_protected/cache.zip", dir, dir)), vendor("k")), succeeds())
 	w.one("is a warning", caching(job("true"), vendor("k")), succeeds("Failed to extract cache"))
@@ -137,7 +137,7 @@ func TestConformance_02_CacheWithoutVolume(t *testing.T) {
 // TestConformance_02_UntrackedCache also shows that the repository's own configuration, which the job may change, runs nothing in the helper.
 func TestConformance_02_UntrackedCache(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, cacheConfig, map[string]string{".gitignore": "*.o\n", "tracked": ""})
+	w := newNarrowWorld(t, cacheConfig, map[string]string{".gitignore": "*.o\n", "tracked": ""})
 	untracked := ciyaml.Cache{Key: "k", Untracked: true}
 	script := job("touch a.o b", `printf '[core]\n\tfsmonitor = "touch /builds/pwned; false"\n\thooksPath = /builds\n' >>.git/config`)
 	w.one("saved", caching(script, untracked), succeeds("untracked: found 2 files\n"))

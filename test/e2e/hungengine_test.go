@@ -74,7 +74,7 @@ func (g gated) Read(b []byte) (int, error) {
 // through configures a runner whose engine is behind p, with more of [lced].
 func (w *world) through(p *pausable, shutdownTimeout int, lced string) {
 	w.t.Helper()
-	w.writeConfig(fmt.Sprintf("concurrent = 1\ncheck_interval = 1\nshutdown_timeout = %d\n%s[lced]\n  %s\n", shutdownTimeout, strings.Replace(w.entry("hung"), "[runners.docker]", "[runners.docker]\n    host = \"unix://"+p.socket+"\"", 1), lced))
+	w.writeConfig(fmt.Sprintf("concurrent = 1\ncheck_interval = 1\nlog_level = \"debug\"\nshutdown_timeout = %d\n%s[lced]\n  %s\n", shutdownTimeout, strings.Replace(w.entry("hung"), "[runners.docker]", "[runners.docker]\n    host = \"unix://"+p.socket+"\"", 1), lced))
 }
 
 // TestStopWithAHungEngine: an engine that does nothing any more keeps no runner from ending, in each way in which it may be told
@@ -87,7 +87,7 @@ func TestStopWithAHungEngine(t *testing.T) {
 		t.Helper()
 		for i, s := range signals {
 			if i > 0 {
-				w.awaitSaid("ending all jobs")
+				w.awaitSaid("ending all jobs", "from here on no process goes on with the job")
 			}
 			w.signal(s)
 		}

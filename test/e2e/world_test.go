@@ -37,6 +37,7 @@ type world struct {
 	repo   coordinator.Repository
 	url    string
 	token  string
+	slots  int // concurrent
 
 	program string                      // other than the usual build
 	wrapper []string                    // command that runs it
@@ -71,6 +72,16 @@ func newWorld(t *testing.T, config dockerConfig, files map[string]string) *world
 	return w
 }
 
+// newNarrowWorld is newWorld with one slot, which all of its jobs have.
+func newNarrowWorld(t *testing.T, config dockerConfig, files map[string]string) *world {
+	t.Helper()
+	w := prepareWorld(t, files)
+	w.slots = 1
+	w.configure(config)
+	w.startRunner()
+	return w
+}
+
 // prepareWorld is newWorld without a configuration and a runner.
 func prepareWorld(t *testing.T, files map[string]string) *world {
 	t.Helper()
@@ -82,7 +93,7 @@ func prepareWorld(t *testing.T, files map[string]string) *world {
 func prepareSecureWorld(t *testing.T, files map[string]string, certificate func(address net.IP) tls.Certificate) *world {
 	t.Helper()
 	// Containers and networks are named by the first 9 characters behind the prefix and by the job's id, which is 1 in every world.
-	w := &world{t: t, docker: engine(t), dir: t.TempDir(), token: "glrt-" + strings.ToLower(rand.Text())}
+	w := &world{t: t, docker: engine(t), dir: t.TempDir(), token: "glrt-" + strings.ToLower(rand.Text()), slots: 4}
 	listener, err := net.Listen("tcp", net.JoinHostPort(gateway(t, w.docker), "0"))
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +187,7 @@ func (w *world) git(dir string, args ...string) {
 // configure writes the configuration of newWorld.
 func (w *world) configure(config dockerConfig) {
 	w.t.Helper()
-	w.writeConfig(fmt.Sprintf("concurrent = 4\ncheck_interval = 1\nlog_level = \"debug\"\n\n[[runners]]\n  name = \"e2e\"\n  url = %q\n  token = %q\n  executor = \"docker\"\n  [runners.docker]%s", w.url, w.token, config))
+	w.writeConfig(fmt.Sprintf("concurrent = %d\ncheck_interval = 1\nlog_level = \"debug\"\n\n[[runners]]\n  name = \"e2e\"\n  url = %q\n  token = %q\n  executor = \"docker\"\n  [runners.docker]%s", w.slots, w.url, w.token, config))
 }
 
 func (w *world) writeConfig(text string) {
