@@ -21,6 +21,7 @@ type starter struct {
 	spare    *future[bool] // whether the spare that was offered is one of the services
 	network  *future[none]
 	volumes  *future[none]
+	helper   *future[none]       // nil: the job needs none
 	images   []*future[resolved] // of the services, in the plan's order
 	services []*future[string]   // container ids, in the plan's order
 	offer    *offered            // what spare decides about
@@ -51,6 +52,9 @@ func (j *Job) start(job, cancel context.Context, begun time.Time) error {
 	s.graph = g
 
 	parts := s.begin(job, ctx)
+	if p.Helper != nil {
+		s.helper = do(ctx, g, s.helperUp)
+	}
 	parts = append(parts, do(ctx, g, s.awaitPorts), do(ctx, g, func(ctx context.Context) error { return s.build(job, ctx) }))
 	do(ctx, g, func(ctx context.Context) error {
 		defer s.log.Close()
@@ -58,9 +62,8 @@ func (j *Job) start(job, cancel context.Context, begun time.Time) error {
 	})
 	needed := parts
 	if p.Helper != nil {
-		helper := do(ctx, g, s.helperUp)
-		needed = append(needed, helper)
-		do(ctx, g, func(ctx context.Context) error { return s.before(ctx, helper) })
+		needed = append(needed, s.helper)
+		do(ctx, g, s.before)
 	}
 	do(ctx, g, func(ctx context.Context) error { return inTime(ctx, p.PrepareTimeout, begun, needed) })
 	if err := g.group.Wait(); err != nil {
@@ -197,6 +200,12 @@ func (s *starter) build(job, ctx context.Context) error {
 	if c.Options.MACAddress != "" && !knowsMAC(s.engine.docker) {
 		warn(s.log, "mac_address of [runners.docker] has no effect: the docker engine is older than 25.0")
 	}
+	if s.helper != nil {
+		// The engine starts two containers no faster at once than one after the other, and the sources wait for this one.
+		if _, err := s.helper.get(ctx); err != nil {
+			return err
+		}
+	}
 	defer s.graph.span("build container")()
 	id, err := s.create(ctx, &c, image.Create, true, typed(s.plan.Labels, "build"))
 	if err != nil {
@@ -295,8 +304,8 @@ func inTime(ctx context.Context, limit time.Duration, begun time.Time, needed []
 }
 
 // before runs the tasks that come before the user's steps, in order.
-func (s *starter) before(ctx context.Context, helper *future[none]) error {
-	if _, err := helper.get(ctx); err != nil {
+func (s *starter) before(ctx context.Context) error {
+	if _, err := s.helper.get(ctx); err != nil {
 		return err
 	}
 	for _, t := range s.plan.Before {

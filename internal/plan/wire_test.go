@@ -15,13 +15,14 @@ import (
 )
 
 // wire is an engine that speaks HTTP, does all that it is asked, and writes down what that was: by the last word of a
-// container's name, or network, volume, pull and remove. Services start; build container and helper are refused when all
-// containers have been created, which ends the job.
+// container's name, or network, volume, pull and remove. Services and the helper start, and what is to run in the helper does not end;
+// the build container is refused when all containers have been created, which ends the job.
 type wire struct {
 	mu      sync.Mutex
 	asked   map[string]string
 	lacking int           // containers to be created
 	created chan struct{} // closed when all are
+	over    bool          // the build container was refused
 }
 
 // onTheWire runs a plan on such an engine.
@@ -86,16 +87,34 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, conn)
 			conn.Close()
 		}
-	case last == "start" && (strings.HasSuffix(path, "-build/start") || strings.HasSuffix(path, "-predefined/start")):
+	case strings.HasSuffix(path, "-predefined/exec"):
+		if !w.ended(false) {
+			<-r.Context().Done()
+		}
+		notFound(rw)
+	case strings.HasSuffix(path, "-build/start"):
 		select {
 		case <-w.created:
 		case <-r.Context().Done():
 		}
-		rw.WriteHeader(http.StatusBadRequest)
-		fmt.Fprint(rw, `{"message":"executable file not found"}`)
+		w.ended(true)
+		notFound(rw)
 	default:
 		fmt.Fprint(rw, `{}`)
 	}
+}
+
+// ended reports whether the build container was refused; now says that it is.
+func (w *wire) ended(now bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = w.over || now
+	return w.over
+}
+
+func notFound(rw http.ResponseWriter) {
+	rw.WriteHeader(http.StatusBadRequest)
+	fmt.Fprint(rw, `{"message":"executable file not found"}`)
 }
 
 // note adds to what is known of one kind of request.
