@@ -26,7 +26,8 @@ func (r *Runner) recoverJobs(poll, stay, jobs context.Context, wg *sync.WaitGrou
 		r.Logger.Warn("logs of jobs that are over may be left in the state directory", "error", err)
 	}
 	told := recall(poll, r)
-	r.sweep(poll, kept(left), func(e *executor.Engine) []*executor.Spare { return adoptSpares(poll, r, e, kept(left)) })
+	plans := kept(left)
+	r.sweep(poll, plans, func(e *executor.Engine) []*executor.Spare { return adoptSpares(poll, r, e, plans) })
 	for _, record := range left {
 		switch p := r.pollerFor(record); {
 		case p == nil:
